@@ -1,0 +1,33 @@
+"""The SQL that shows the rows behind a failed rule, for `lakehouse query` (DuckDB) and Trino alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from expectations.report import days_condition
+from expectations.rules import FactRule, Rule
+from lakehouse.tables import Table
+
+
+def failed_rows_query(rule: Rule | FactRule, table: Table, days: Sequence[date], run_id: str) -> str | None:
+    """Return the query; None for a rule that no row breaks, such as one about the columns."""
+    condition = days_condition(table, days)
+    if isinstance(rule, FactRule):
+        return rule.query and rule.query.format(days=condition or "true", run_id=run_id)
+    if rule.failed_rows_sql is None:
+        return None
+    where = f" WHERE {condition}" if condition else ""
+    if rule.kind == "rows":
+        broken = f"({rule.failed_rows_sql})"
+    else:
+        keys = ", ".join(rule.group_by)
+        groups = f"SELECT {keys} FROM {table.identifier}{where} GROUP BY {keys} HAVING {rule.failed_rows_sql}"
+        broken = f"({keys}) IN ({groups})"
+    return f"SELECT * FROM {table.identifier}{where}{' AND ' if where else ' WHERE '}{broken}"
+
+
+def query_command(query: str, snapshot_id: int | None) -> str:
+    """Return the command line that runs a query, on the snapshot that was audited."""
+    as_of = f" --as-of {snapshot_id}" if snapshot_id is not None else ""
+    return f'lakehouse query{as_of} "{query}"'

@@ -1,0 +1,112 @@
+"""What a rule is: a Great Expectations expectation, and the same demand as SQL that selects the rows that break it.
+
+The SQL is counted for all rules of a suite in one Spark aggregation (measure.py), the expectation judges the counts
+(judge.py). It is written so that Spark, DuckDB and Trino read it alike. `NOT (a <= b)` rather than `a > b`: it also
+selects NaN. A comparison with null selects nothing: nulls are the not-null rules' business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lakehouse.tables import Table
+
+Severity = Literal["critical", "warning"]
+"""`critical` blocks, `warning` is reported."""
+
+Kind = Literal["rows", "duplicates", "groups", "table"]
+"""What is counted: rows that match the SQL; rows whose key occurs twice; keys whose group matches it; nothing."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A class of great_expectations.expectations and its arguments, by name: importing the library takes 6 s."""
+
+    type: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One demand on a table's rows. `words` is a sentence for a person who knows the data and not the code.
+
+    `failed_rows_sql` is the condition that selects the broken rows; for `groups`, a HAVING condition over `group_by`.
+    """
+
+    name: str
+    severity: Severity
+    words: str
+    expectation: Expectation
+    failed_rows_sql: str | None = None
+    kind: Kind = "rows"
+    group_by: tuple[str, ...] = ()
+
+    @property
+    def column(self) -> str | None:
+        """The one column that the rule looks at; None where it looks at several."""
+        return self.expectation.arguments.get("column")
+
+
+@dataclass(frozen=True)
+class FactRule:
+    """One demand on a number that the job counted while it built the table, because the table alone can't tell.
+
+    `query` shows the rows behind the number; `{days}` in it becomes the condition on the audited days, `{run_id}` the
+    run. Where `may_be_unknown`, a job may pass None, as on the very first day; it may never leave the fact out.
+    """
+
+    fact: str
+    severity: Severity
+    words: str
+    minimum: float | int | None = 0
+    maximum: float | int | None = 0
+    may_be_unknown: bool = False
+    query: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The rule is named after its fact."""
+        return self.fact
+
+    @property
+    def expectation(self) -> Expectation:
+        """The fact as a column of one row."""
+        limits = {"min_value": self.minimum, "max_value": self.maximum}
+        given = {key: value for key, value in limits.items() if value is not None}
+        return Expectation("ExpectColumnMaxToBeBetween", {"column": self.fact, **given})
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Everything that a table is held against."""
+
+    table: Table
+    rules: tuple[Rule, ...]
+    fact_rules: tuple[FactRule, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [rule.name for rule in (*self.rules, *self.fact_rules)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{self.table.identifier}: rule names must be unique, twice there: {', '.join(twice)}")
+
+    def find(self, name: str) -> Rule | FactRule | None:
+        """Return the rule of that name; None where the suite no longer has it."""
+        return next((rule for rule in (*self.rules, *self.fact_rules) if rule.name == name), None)
+
+
+def row_rule(name: str, severity: Severity, words: str, failed_rows_sql: str) -> Rule:
+    """Demand something of every row, in SQL."""
+    query = f"SELECT * FROM {{batch}} WHERE {failed_rows_sql}"
+    expectation = Expectation("UnexpectedRowsExpectation", {"unexpected_rows_query": query})
+    return Rule(name, severity, words, expectation, failed_rows_sql)
+
+
+def group_rule(name: str, severity: Severity, words: str, group_by: tuple[str, ...], failed_groups_sql: str) -> Rule:
+    """Demand something of every group of rows with equal keys, as a HAVING condition that selects the broken groups."""
+    keys = ", ".join(group_by)
+    query = f"SELECT {keys} FROM {{batch}} GROUP BY {keys} HAVING {failed_groups_sql}"
+    expectation = Expectation("UnexpectedRowsExpectation", {"unexpected_rows_query": query})
+    return Rule(name, severity, words, expectation, failed_groups_sql, "groups", group_by)

@@ -1,0 +1,265 @@
+"""The catalog without a JVM: tables are made, read and logged to through PyIceberg. Only Spark moves `main` of data."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyiceberg.catalog import Catalog
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NamespaceAlreadyExistsError,
+    NoSuchTableError,
+    TableAlreadyExistsError,
+)
+from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table.snapshots import Snapshot, ancestors_of
+from sqlalchemy.exc import SQLAlchemyError
+
+from lakehouse.days import parse_days
+from lakehouse.errors import BadInputError, UnavailableError
+from lakehouse.schema import arrow_table, iceberg_schema, iceberg_type, partition_spec, sort_order
+from lakehouse.settings import Settings
+from lakehouse.tables import CATALOG, TABLES, Table
+
+logger = logging.getLogger(__name__)
+
+RUN_KEY = "lakehouse.run-key"
+RUN_ID = "lakehouse.run-id"
+DAYS = "lakehouse.days"
+DAY_KEYS = "lakehouse.day-keys"
+"""Keys of a snapshot's summary: which run wrote it, the days it replaced, and a key per day (spark_jobs/run.py)."""
+
+APPEND_ID = "lakehouse.append-id"
+"""In the summary of a log table's snapshot: which append it was, so that a lost answer can be settled."""
+
+TABLE_PROPERTIES = {
+    "format-version": "2",
+    "write.parquet.compression-codec": "zstd",
+    "write.parquet.compression-level": "1",
+    "write.distribution-mode": "none",
+}
+"""Jobs distribute rows themselves (spark_jobs/stage.py), so Iceberg need not shuffle them again."""
+
+LOG_APPEND_ATTEMPTS = 8
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """The last write that replaced one day of a table's `main`."""
+
+    run_key: str
+    day_key: str
+    snapshot_id: int
+
+
+def open_catalog(settings: Settings) -> Catalog:
+    """Open the catalog that the settings name.
+
+    Raises:
+        UnavailableError: the database can't be opened.
+    """
+    if settings.profile == "embedded":
+        settings.home.mkdir(parents=True, exist_ok=True)
+    try:
+        return SqlCatalog(CATALOG, **settings.pyiceberg_properties())
+    except SQLAlchemyError as error:
+        reason = error.__class__.__name__
+        raise UnavailableError(f"the catalog can't be opened ({reason}); `lakehouse doctor` says more") from error
+
+
+def load(settings: Settings, table: Table) -> IcebergTable:
+    """Load a table's current metadata.
+
+    Raises:
+        BadInputError: the table does not exist yet.
+    """
+    try:
+        return open_catalog(settings).load_table(table.identifier)
+    except NoSuchTableError:
+        raise BadInputError(f"{table.identifier} does not exist yet; a run or `lakehouse migrate` makes it") from None
+
+
+def migrate(settings: Settings) -> list[str]:
+    """Make every declared table that is missing and add every declared column that is missing; return what was done.
+
+    Columns are only ever added. Iceberg's schema belongs to the table and not to a branch, so no run does this.
+
+    Raises:
+        BadInputError: a column exists with another type than declared.
+    """
+    catalog = open_catalog(settings)
+    changes = []
+    for table in TABLES:
+        if create_if_missing(catalog, settings, table):
+            changes.append(f"made {table.identifier}")
+            continue
+        iceberg = catalog.load_table(table.identifier)
+        missing = missing_columns(iceberg, table)
+        if missing:
+            with iceberg.update_schema() as update:
+                for name in missing:
+                    column = table.column(name)
+                    update.add_column(name, iceberg_type(column.type, 0), doc=column.doc)
+            changes.append(f"added {', '.join(missing)} to {table.identifier}")
+    return changes
+
+
+def create_if_missing(catalog: Catalog, settings: Settings, table: Table) -> bool:
+    """Make one table from its declaration; return whether it was missing."""
+    if catalog.table_exists(table.identifier):
+        return False
+    with contextlib.suppress(NamespaceAlreadyExistsError):
+        catalog.create_namespace(table.layer)
+    try:
+        catalog.create_table(
+            table.identifier,
+            schema=iceberg_schema(table),
+            location=f"{settings.warehouse_uri}/{table.layer}/{table.name}",
+            partition_spec=partition_spec(table),
+            sort_order=sort_order(table),
+            properties=TABLE_PROPERTIES,
+        )
+    except TableAlreadyExistsError:
+        return False
+    return True
+
+
+def missing_columns(iceberg: IcebergTable, table: Table) -> list[str]:
+    """Return the declared columns that the table lacks.
+
+    Raises:
+        BadInputError: a column exists with another type than declared.
+    """
+    present = {field.name: field.field_type for field in iceberg.schema().fields}
+    for field in iceberg_schema(table).fields:
+        found = present.get(field.name)
+        if found is not None and str(found).replace("list", "") != str(field.field_type).replace("list", ""):
+            raise BadInputError(
+                f"{table.identifier}.{field.name} is {found} in the table and {field.field_type} in the declaration; "
+                "only added columns can be migrated: give the changed column a new name"
+            )
+    return [field.name for field in iceberg_schema(table).fields if field.name not in present]
+
+
+def require_tables(settings: Settings, tables: Iterable[Table]) -> None:
+    """Make missing tables and refuse outdated ones, before a job reads or writes them.
+
+    Raises:
+        BadInputError: a table lacks a declared column.
+    """
+    catalog = open_catalog(settings)
+    for table in tables:
+        if not create_if_missing(catalog, settings, table):
+            missing = missing_columns(catalog.load_table(table.identifier), table)
+            if missing:
+                raise BadInputError(f"{table.identifier} lacks {', '.join(missing)}; run `lakehouse migrate` once")
+
+
+def summary_of(snapshot: Snapshot) -> dict[str, str]:
+    """Return what a snapshot says of itself."""
+    return snapshot.summary.additional_properties if snapshot.summary else {}
+
+
+def main_history(iceberg: IcebergTable) -> Iterable[Snapshot]:
+    """Yield the snapshots of `main`, newest first."""
+    main = iceberg.metadata.refs.get("main")
+    if main is None:
+        return ()
+    return ancestors_of(iceberg.snapshot_by_id(main.snapshot_id), iceberg.metadata)
+
+
+def last_replacements(iceberg: IcebergTable) -> dict[date, Replacement]:
+    """Return, for every day that some snapshot still in the history replaced, its last replacement on `main`.
+
+    A table that is replaced whole has the one key `date.min`.
+    """
+    last: dict[date, Replacement] = {}
+    for snapshot in main_history(iceberg):
+        summary = summary_of(snapshot)
+        if DAYS in summary:
+            keys = dict(part.split("=", 1) for part in summary.get(DAY_KEYS, "").split(",") if part)
+            for day in parse_days(summary[DAYS]):
+                key = keys.get(str(day), "")
+                last.setdefault(day, Replacement(summary.get(RUN_KEY, ""), key, snapshot.snapshot_id))
+    return last
+
+
+def day_fingerprints(iceberg: IcebergTable, column: str, days: Iterable[date]) -> dict[date, str]:
+    """Return what identifies the content of each day of a table: the snapshot that replaced it last, and its day key.
+
+    Compaction and other days' runs leave it as it is. A day whose snapshot has been forgotten by expiry is identified
+    by its data files.
+    """
+    last = last_replacements(iceberg)
+    fingerprints = {day: f"{last[day].day_key}@{last[day].snapshot_id}" for day in days if day in last}
+    unknown = set(days) - set(fingerprints)
+    if unknown and iceberg.current_snapshot() is not None:
+        position = [field.name for field in iceberg.spec().fields].index(column)
+        files: dict[date, list[str]] = {}
+        for task in iceberg.scan().plan_files():
+            day = as_date(task.file.partition[position])
+            if day in unknown:
+                files.setdefault(day, []).append(task.file.file_path)
+        for day, paths in files.items():
+            fingerprints[day] = "files:" + hashlib.sha256("\n".join(sorted(paths)).encode()).hexdigest()
+    return fingerprints
+
+
+def as_date(value: Any) -> date:
+    """Turn a partition value, which is a date or its number of days since 1970, into a date."""
+    return value if isinstance(value, date) else date.fromordinal(date(1970, 1, 1).toordinal() + int(value))
+
+
+def published_days(iceberg: IcebergTable, column: str) -> list[date]:
+    """Return the days that have rows on `main`, ascending, from the partitions in the metadata."""
+    if iceberg.current_snapshot() is None:
+        return []
+    partitions = iceberg.inspect.partitions().column("partition").combine_chunks()
+    return sorted({as_date(value) for value in pc.struct_field(partitions, column).to_pylist()})
+
+
+def append_log(settings: Settings, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Append keyed rows to a log table, once: where an answer was lost, the snapshot's own id tells.
+
+    Raises:
+        UnavailableError: the rows could not be appended.
+    """
+    if not rows:
+        return
+    append_id = uuid.uuid4().hex
+    arrow = arrow_table(table, rows)
+    failure: Exception | None = None
+    for _ in range(LOG_APPEND_ATTEMPTS):
+        try:
+            iceberg = load(settings, table)
+            if not any(append_id == summary_of(snapshot).get(APPEND_ID) for snapshot in main_history(iceberg)):
+                iceberg.append(arrow, snapshot_properties={APPEND_ID: append_id})
+            return
+        except (CommitFailedException, SQLAlchemyError, OSError) as error:
+            failure = error
+            logger.warning("appending to %s: %s; trying again", table.identifier, error)
+    raise UnavailableError(f"{len(rows)} rows could not be appended to {table.identifier}: {failure}")
+
+
+def read_log(settings: Settings, table: Table) -> pa.Table:
+    """Read a log table, the last row per key; without rows where the table does not exist yet."""
+    catalog = open_catalog(settings)
+    if not catalog.table_exists(table.identifier):
+        return arrow_table(table, [])
+    rows = catalog.load_table(table.identifier).scan().to_arrow().select(list(table.column_names))
+    rows = rows.sort_by([(name, "ascending") for name in table.sorted_by])
+    last: dict[tuple[Any, ...], int] = {}
+    keys = zip(*(rows.column(name).to_pylist() for name in table.primary_key), strict=True)
+    for position, key in enumerate(keys):
+        last[key] = position
+    return rows.take(sorted(last.values())) if last else rows

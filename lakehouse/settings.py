@@ -1,0 +1,161 @@
+"""The one settings object: defaults for the embedded profile, each overridable by a LAKEHOUSE_… environment variable."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lakehouse.errors import BadInputError
+from lakehouse.tables.model import CATALOG
+
+PREFIX = "LAKEHOUSE_"
+DEFAULT_HOME = Path(__file__).resolve().parents[1] / "lakehouse-home"
+"""Beside the packages, so that every working directory sees the same state."""
+TEST_VARIABLES = frozenset({"LAKEHOUSE_REAL_DATA"})
+"""Read by tests alone, so no field; set in an environment they must not be refused."""
+
+
+class Settings(BaseSettings):
+    """Where state lives and how to reach it. Embedded needs none of these set; stack needs the catalog's and store's."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    profile: Literal["embedded", "stack"] = "embedded"
+    home: Path = Field(default=DEFAULT_HOME, description="Folder of all state.")
+    landing: str = Field(default="", description="Where files land: a folder or s3://bucket/prefix; default <home>/landing.")
+    warehouse: str = Field(default="", description="Root of the tables' files; default file://<home>/warehouse.")
+
+    catalog_host: str = "127.0.0.1"
+    catalog_port: int = Field(default=5432, ge=1, le=65535)
+    catalog_database: str = "iceberg"
+    catalog_user: str = "iceberg"
+    catalog_password: SecretStr = SecretStr("")
+
+    s3_endpoint: str = Field(default="", description="URL of the S3-compatible store; empty for AWS itself.")
+    s3_region: str = "us-east-1"
+    s3_access_key_id: str = ""
+    s3_secret_access_key: SecretStr = SecretStr("")
+
+    spark_master: str = Field(default="local[*]", description="spark-submit's --master wins over it.")
+    driver_memory: str = Field(default="4g", pattern=r"^[1-9][0-9]*[mg]$")
+    shuffle_partitions: int = Field(default=8, ge=1, description="A few times the cores of the whole cluster.")
+
+    audit_branch_max_age_days: int = Field(default=7, ge=1, description="How long a failed audit's branch is kept.")
+    publish_attempts: int = Field(default=3, ge=1, description="How often a run restages where main moved meanwhile.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _absolute_home(cls, values: dict[str, object]) -> dict[str, object]:
+        values["home"] = Path(str(values.get("home") or DEFAULT_HOME)).expanduser().absolute()
+        return values
+
+    @model_validator(mode="after")
+    def _stack_is_complete(self) -> Settings:
+        if self.profile == "stack":
+            missing = [
+                PREFIX + name.upper()
+                for name, value in (
+                    ("warehouse", self.warehouse),
+                    ("catalog_password", self.catalog_password.get_secret_value()),
+                )
+                if not value
+            ]
+            if missing:
+                raise ValueError(f"profile stack needs {', '.join(missing)}")
+        return self
+
+    @property
+    def landing_root(self) -> str:
+        """The landing folder or prefix, without a slash at the end."""
+        return (self.landing or str(self.home / "landing")).rstrip("/")
+
+    @property
+    def warehouse_uri(self) -> str:
+        """Root of the tables' files as a URI, without a slash at the end."""
+        return (self.warehouse or (self.home / "warehouse").as_uri()).rstrip("/")
+
+    @property
+    def catalog_file(self) -> Path:
+        """The embedded profile's SQLite catalog."""
+        return self.home / "catalog.db"
+
+    @property
+    def reports(self) -> Path:
+        """Folder of the data-quality pages; index.html is the one to open."""
+        return self.home / "reports"
+
+    @property
+    def catalog_jdbc_uri(self) -> str:
+        """The catalog as Spark's JDBC catalog reads it; user and password travel apart."""
+        if self.profile == "embedded":
+            return f"jdbc:sqlite:{self.catalog_file}?journal_mode=WAL&busy_timeout=30000&synchronous=NORMAL"
+        return f"jdbc:postgresql://{self.catalog_host}:{self.catalog_port}/{self.catalog_database}"
+
+    @property
+    def catalog_sqlalchemy_uri(self) -> str:
+        """The catalog as PyIceberg reads it; holds the password in the stack profile, so never print it."""
+        if self.profile == "embedded":
+            return f"sqlite:///{self.catalog_file}?timeout=30"
+        password = quote(self.catalog_password.get_secret_value(), safe="")
+        return (
+            f"postgresql+psycopg://{self.catalog_user}:{password}"
+            f"@{self.catalog_host}:{self.catalog_port}/{self.catalog_database}"
+        )
+
+    def pyiceberg_properties(self) -> dict[str, str]:
+        """What PyIceberg's SQL catalog is opened with."""
+        properties = {"uri": self.catalog_sqlalchemy_uri, "warehouse": self.warehouse_uri}
+        if self.warehouse_uri.startswith("s3"):
+            properties |= self.s3_properties()
+        return properties
+
+    def s3_properties(self) -> dict[str, str]:
+        """Iceberg's names for the store's address and keys; empty ones are left to the environment."""
+        values = {
+            "s3.endpoint": self.s3_endpoint,
+            "s3.region": self.s3_region,
+            "s3.access-key-id": self.s3_access_key_id,
+            "s3.secret-access-key": self.s3_secret_access_key.get_secret_value(),
+        }
+        return {key: value for key, value in values.items() if value}
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Build the settings from an environment.
+
+    Raises:
+        BadInputError: a LAKEHOUSE_ variable is unknown or its value is not what the setting takes.
+    """
+    names = {PREFIX + name.upper(): name for name in Settings.model_fields}
+    values: dict[str, str] = {}
+    for variable, value in environment.items():
+        if not variable.upper().startswith(PREFIX) or variable in TEST_VARIABLES:
+            continue
+        if variable not in names:
+            near = difflib.get_close_matches(variable, names, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(names))}"
+            raise BadInputError(f"{variable} is no setting{hint}")
+        values[names[variable]] = value
+    try:
+        return Settings(**values)  # type: ignore[arg-type]  # pydantic turns the texts into the fields' types
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        where = PREFIX + str(first["loc"][0]).upper() if first["loc"] else "settings"
+        raise BadInputError(f"{where}: {first['msg']}") from None
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once from its environment."""
+    return read_settings(os.environ)
+
+
+__all__ = ["CATALOG", "Settings", "read_settings", "settings"]

@@ -1,0 +1,408 @@
+"""Finance tables: trades and quotes as delivered (bronze), cleaned (silver), and bars and features for models (gold).
+
+A delivery is what one source says about one instrument and one of its own days: (source, instrument_id, delivery_date,
+delivery_part). Bronze is partitioned by delivery_date, silver and gold by event_date, the UTC day of the event itself.
+"""
+
+from __future__ import annotations
+
+from lakehouse.tables.model import Column, Table
+
+PRICE = "decimal(18,8)"
+SIZE = "decimal(18,8)"
+VOLUME = "decimal(28,8)"
+
+INSTRUMENT_ID = Column("instrument_id", "string", "Venue-qualified symbol, e.g. BTCUSDT.BINANCE.")
+EVENT_DATE = Column("event_date", "date", "UTC day of the event.")
+
+SOURCE_COLUMNS = (
+    Column("_source_file", "string", "Path of the file below the landing folder."),
+    Column("_source_member", "string", "Member of the archive; empty where the file is no archive."),
+    Column("_source_line", "bigint", "Line in the file or member, from 1.", minimum=1),
+    Column("_source_sha256", "string", "SHA-256 of the file as delivered, hex."),
+    Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest."),
+)
+
+DELIVERY_COLUMNS = (
+    Column("source", "string", "Name of the source that read the file, e.g. binance_trades."),
+    INSTRUMENT_ID,
+    Column("delivery_date", "date", "Day of the delivery: the file's own day, in the publisher's calendar."),
+    Column("delivery_part", "string", "Part of a day that comes in several files; empty where a day is one file."),
+    Column(
+        "event_date",
+        "date",
+        "UTC day of the event; the delivery's day where the time is unreadable or more than a day away.",
+    ),
+    Column("ts_event", "timestamp", "Exchange time, UTC, microseconds; null where unreadable.", nullable=True),
+    Column(
+        "sequence",
+        "bigint",
+        "Order of the row within its delivery: member index * 10^10 + line.",
+        minimum=1,
+    ),
+)
+
+RAW_LINE = Column(
+    "raw_line", "string", "The whole line, only where it could not be split into its fields.", nullable=True
+)
+PRICE_DIVISOR = Column(
+    "price_divisor", "int", "What the file's prices are to be divided by (LEAN equities: 10000).", minimum=1
+)
+
+RAW_TRADE_COLUMNS = (
+    Column("raw_time", "string", "Time field as the file has it.", nullable=True),
+    Column("raw_trade_id", "string", "Trade id as the file has it; null where the feed has none.", nullable=True),
+    Column("raw_price", "string", "Price as the file has it, before price_divisor.", nullable=True),
+    Column("raw_size", "string", "Size as the file has it.", nullable=True),
+    Column("raw_side", "string", "Side field as the file has it.", nullable=True),
+    Column("raw_exchange", "string", "Exchange code as the file has it.", nullable=True),
+    Column("raw_conditions", "string", "Sale conditions as the file has them (LEAN: hex text).", nullable=True),
+    Column("raw_suspicious", "string", "The vendor's suspicious mark as the file has it.", nullable=True),
+    RAW_LINE,
+)
+
+AGGRESSOR_SIDE = Column(
+    "aggressor_side",
+    "string",
+    "Side of the order that took liquidity; null where the feed does not say.",
+    nullable=True,
+    allowed=("buy", "sell"),
+)
+
+BRONZE_TRADES = Table(
+    layer="bronze",
+    name="trades",
+    doc="Every line of every accepted trade file, as the file said it.",
+    columns=(*DELIVERY_COLUMNS, AGGRESSOR_SIDE, PRICE_DIVISOR, *RAW_TRADE_COLUMNS, *SOURCE_COLUMNS),
+    primary_key=("delivery_date", "instrument_id", "_source_sha256", "_source_member", "_source_line"),
+    partitioned_by=("delivery_date",),
+    replaced_by="delivery_date",
+)
+
+RAW_QUOTE_COLUMNS = (
+    Column("raw_time", "string", "Time field as the file has it.", nullable=True),
+    Column("raw_bid_price", "string", "Bid price as the file has it, before price_divisor.", nullable=True),
+    Column("raw_bid_size", "string", "Bid size as the file has it.", nullable=True),
+    Column("raw_ask_price", "string", "Ask price as the file has it, before price_divisor.", nullable=True),
+    Column("raw_ask_size", "string", "Ask size as the file has it.", nullable=True),
+    Column("raw_exchange", "string", "Exchange code as the file has it.", nullable=True),
+    Column("raw_conditions", "string", "Quote conditions as the file has them.", nullable=True),
+    Column("raw_suspicious", "string", "The vendor's suspicious mark as the file has it.", nullable=True),
+    RAW_LINE,
+)
+
+BRONZE_QUOTES = Table(
+    layer="bronze",
+    name="quotes",
+    doc="Every line of every accepted quote file, as the file said it.",
+    columns=(*DELIVERY_COLUMNS, PRICE_DIVISOR, *RAW_QUOTE_COLUMNS, *SOURCE_COLUMNS),
+    primary_key=("delivery_date", "instrument_id", "_source_sha256", "_source_member", "_source_line"),
+    partitioned_by=("delivery_date",),
+    replaced_by="delivery_date",
+)
+
+VERDICTS = ("accepted", "superseded", "quarantined", "refused")
+
+BRONZE_FILES = Table(
+    layer="bronze",
+    name="files",
+    doc="The manifest: one row per delivery and file, with what became of it.",
+    columns=(
+        Column("delivery_date", "date", "Day of the delivery."),
+        Column("dataset", "string", "Which bronze table the file belongs to.", allowed=("trades", "quotes")),
+        Column("source", "string", "Name of the source that claimed the file."),
+        Column("instrument_id", "string", "Venue-qualified symbol; empty for a quarantined file of several."),
+        Column("delivery_part", "string", "Part of a day that comes in several files; empty where a day is one."),
+        Column("_source_file", "string", "Path of the file below the landing folder."),
+        Column("_source_sha256", "string", "SHA-256 of the file as delivered, hex."),
+        Column("bytes", "bigint", "Size of the file as delivered.", unit="B", minimum=0),
+        Column("rows", "bigint", "Lines of this delivery in the file; 0 where quarantined.", minimum=0),
+        Column("first_ts_event", "timestamp", "Earliest readable event, UTC.", nullable=True),
+        Column("last_ts_event", "timestamp", "Latest readable event, UTC.", nullable=True),
+        Column("event_dates", "array<date>", "The values of event_date in its rows, ascending."),
+        Column("verdict", "string", "What became of the delivery.", allowed=VERDICTS),
+        Column("reason", "string", "Why, in words, where it was not accepted.", nullable=True),
+        Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest."),
+    ),
+    primary_key=("delivery_date", "dataset", "instrument_id", "delivery_part", "_source_sha256", "_source_file"),
+    partitioned_by=("delivery_date",),
+    sorted_by=("instrument_id", "_source_file"),
+    replaced_by="delivery_date",
+)
+
+SILVER_LINEAGE = (
+    Column("source", "string", "Name of the source that read the file."),
+    Column("delivery_date", "date", "Day of the delivery that brought the row."),
+    *SOURCE_COLUMNS,
+)
+
+SILVER_TRADES = Table(
+    layer="silver",
+    name="trades",
+    doc="One row per exchange trade, typed, ordered and deduplicated.",
+    columns=(
+        INSTRUMENT_ID,
+        EVENT_DATE,
+        Column("ts_event", "timestamp", "Exchange time of the trade, UTC, microseconds."),
+        Column("sequence", "bigint", "Order among equal times: the trade id where it is a number, else file order."),
+        Column("trade_id", "string", "The exchange's id; null where the feed has none.", nullable=True),
+        Column("price", PRICE, "Trade price in the quote currency.", minimum=0, exclusive_minimum=True),
+        Column("size", SIZE, "Traded quantity in the base unit.", minimum=0, exclusive_minimum=True),
+        AGGRESSOR_SIDE,
+        Column("exchange", "string", "Exchange code of the feed.", nullable=True),
+        Column("conditions", "string", "Sale conditions of the feed, as text.", nullable=True),
+        Column("is_suspicious", "boolean", "The vendor marks the print as suspicious."),
+        Column(
+            "is_outlier",
+            "boolean",
+            "The price is far from the median of the trades before it (rule in spark_jobs/finance/outliers.py).",
+        ),
+        *SILVER_LINEAGE,
+    ),
+    primary_key=("event_date", "instrument_id", "delivery_date", "sequence"),
+    partitioned_by=("event_date",),
+    sorted_by=("instrument_id", "ts_event", "sequence"),
+    replaced_by="event_date",
+)
+
+REASON_COLUMNS = (
+    Column("rule", "string", "Name of the first rule that the row broke."),
+    Column("reason", "string", "What was wrong, in words and with the value."),
+)
+
+SILVER_TRADES_REJECTED = Table(
+    layer="silver",
+    name="trades_rejected",
+    doc="Every trade line that broke a rule, as the file said it, with the reason.",
+    columns=(*DELIVERY_COLUMNS, *REASON_COLUMNS, AGGRESSOR_SIDE, PRICE_DIVISOR, *RAW_TRADE_COLUMNS, *SOURCE_COLUMNS),
+    primary_key=("delivery_date", "instrument_id", "_source_sha256", "_source_member", "_source_line"),
+    partitioned_by=("delivery_date", "event_date"),
+    sorted_by=("instrument_id", "sequence"),
+    replaced_by="event_date",
+    may_be_empty=True,
+)
+
+SILVER_QUOTES = Table(
+    layer="silver",
+    name="quotes",
+    doc="One row per quote, typed and ordered; a side that the row does not update is null.",
+    columns=(
+        INSTRUMENT_ID,
+        EVENT_DATE,
+        Column("ts_event", "timestamp", "Exchange time of the quote, UTC, microseconds."),
+        Column("sequence", "bigint", "Order among equal times: file order."),
+        Column(
+            "bid_price",
+            PRICE,
+            "Best bid; null where the row does not update it.",
+            nullable=True,
+            minimum=0,
+            exclusive_minimum=True,
+        ),
+        Column("bid_size", SIZE, "Size at the bid; null where the feed has none.", nullable=True, minimum=0),
+        Column(
+            "ask_price",
+            PRICE,
+            "Best ask; null where the row does not update it.",
+            nullable=True,
+            minimum=0,
+            exclusive_minimum=True,
+        ),
+        Column("ask_size", SIZE, "Size at the ask; null where the feed has none.", nullable=True, minimum=0),
+        Column("mid_price", "decimal(20,9)", "(bid + ask) / 2; null for a one-sided row.", nullable=True, minimum=0),
+        Column("spread_bps", "double", "(ask - bid) / mid * 10^4; null for a one-sided row.", nullable=True, minimum=0),
+        Column("exchange", "string", "Exchange code of the feed.", nullable=True),
+        Column("conditions", "string", "Quote conditions of the feed, as text.", nullable=True),
+        Column("is_suspicious", "boolean", "The vendor marks the quote as suspicious."),
+        *SILVER_LINEAGE,
+    ),
+    primary_key=("event_date", "instrument_id", "delivery_date", "sequence"),
+    partitioned_by=("event_date",),
+    sorted_by=("instrument_id", "ts_event", "sequence"),
+    replaced_by="event_date",
+)
+
+SILVER_QUOTES_REJECTED = Table(
+    layer="silver",
+    name="quotes_rejected",
+    doc="Every quote line that broke a rule, as the file said it, with the reason.",
+    columns=(*DELIVERY_COLUMNS, *REASON_COLUMNS, PRICE_DIVISOR, *RAW_QUOTE_COLUMNS, *SOURCE_COLUMNS),
+    primary_key=("delivery_date", "instrument_id", "_source_sha256", "_source_member", "_source_line"),
+    partitioned_by=("delivery_date", "event_date"),
+    sorted_by=("instrument_id", "sequence"),
+    replaced_by="event_date",
+    may_be_empty=True,
+)
+
+GOLD_INSTRUMENTS = Table(
+    layer="gold",
+    name="instruments",
+    doc="The instrument reference: what each instrument is and when it trades.",
+    columns=(
+        INSTRUMENT_ID,
+        Column("symbol", "string", "Symbol at the venue."),
+        Column("venue", "string", "Where it trades."),
+        Column("asset_class", "string", "What it is.", allowed=("crypto", "equity", "future", "forex", "cfd", "other")),
+        Column(
+            "currency",
+            "string",
+            "Currency of its prices, ISO 4217 or the exchange's code; null where unknown.",
+            nullable=True,
+        ),
+        Column("calendar", "string", "Session calendar, as exchange_calendars names it; 24/7 never closes."),
+        Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest."),
+    ),
+    primary_key=("instrument_id",),
+    sorted_by=("instrument_id",),
+)
+
+GOLD_BARS_1M = Table(
+    layer="gold",
+    name="bars_1m",
+    doc="One-minute bars per instrument; inside a session the grid is complete.",
+    columns=(
+        INSTRUMENT_ID,
+        EVENT_DATE,
+        Column("bar_start", "timestamp", "Start of the minute, UTC."),
+        Column("open", PRICE, "First price; outliers left out.", minimum=0, exclusive_minimum=True),
+        Column("high", PRICE, "Highest price; outliers left out.", minimum=0, exclusive_minimum=True),
+        Column("low", PRICE, "Lowest price; outliers left out.", minimum=0, exclusive_minimum=True),
+        Column("close", PRICE, "Last price; outliers left out.", minimum=0, exclusive_minimum=True),
+        Column("volume", VOLUME, "Traded quantity; outliers counted.", minimum=0),
+        Column("trade_count", "bigint", "Trades in the minute; outliers counted.", minimum=0),
+        Column(
+            "vwap",
+            PRICE,
+            "Volume-weighted price; outliers left out; the close where filled.",
+            minimum=0,
+            exclusive_minimum=True,
+        ),
+        Column("outlier_count", "bigint", "Trades in the minute that are flagged as outliers.", minimum=0),
+        Column("is_filled", "boolean", "No usable trade in the minute: prices are the last close."),
+        Column(
+            "minutes_since_open",
+            "int",
+            "Minutes since the session's start; null outside a session.",
+            nullable=True,
+            minimum=0,
+        ),
+        Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest."),
+    ),
+    primary_key=("instrument_id", "bar_start"),
+    partitioned_by=("event_date",),
+    sorted_by=("instrument_id", "bar_start"),
+    replaced_by="event_date",
+)
+
+GOLD_TICK_FEATURES = Table(
+    layer="gold",
+    name="tick_features",
+    doc="Indicators per one-minute bar, carried over midnight; null until warm.",
+    columns=(
+        INSTRUMENT_ID,
+        EVENT_DATE,
+        Column("bar_start", "timestamp", "Start of the minute, UTC."),
+        Column("close", "double", "Close of the bar, in the quote currency.", minimum=0, exclusive_minimum=True),
+        Column("log_return", "double", "ln(close / previous close).", nullable=True),
+        Column("sma_20", "double", "Mean of the last 20 closes.", nullable=True, minimum=0),
+        Column("sma_50", "double", "Mean of the last 50 closes.", nullable=True, minimum=0),
+        Column("ema_12", "double", "Exponential mean, span 12.", nullable=True, minimum=0),
+        Column("ema_26", "double", "Exponential mean, span 26.", nullable=True, minimum=0),
+        Column("macd", "double", "ema_12 - ema_26 (MACD 12/26/9).", nullable=True),
+        Column("macd_signal", "double", "Exponential mean of macd, span 9.", nullable=True),
+        Column("macd_histogram", "double", "macd - macd_signal.", nullable=True),
+        Column("rsi_14", "double", "Relative strength index, Wilder, 14 bars.", nullable=True, minimum=0, maximum=100),
+        Column("bollinger_upper", "double", "sma_20 + 2 population standard deviations.", nullable=True),
+        Column("bollinger_lower", "double", "sma_20 - 2 population standard deviations.", nullable=True),
+        Column(
+            "realized_volatility_30",
+            "double",
+            "Root of the sum of the last 30 squared log returns.",
+            nullable=True,
+            minimum=0,
+        ),
+        Column("volume_zscore_30", "double", "Volume against mean and deviation of the last 30 bars.", nullable=True),
+        Column(
+            "minutes_since_open",
+            "int",
+            "Minutes since the session's start; null outside a session.",
+            nullable=True,
+            minimum=0,
+        ),
+        Column("is_filled", "boolean", "The bar had no usable trade."),
+        Column(
+            "_carry",
+            "array<double>",
+            "State after this bar, on the instrument's last bar of the day only: what the next day starts from.",
+            nullable=True,
+        ),
+        Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest."),
+    ),
+    primary_key=("instrument_id", "bar_start"),
+    partitioned_by=("event_date",),
+    sorted_by=("instrument_id", "bar_start"),
+    replaced_by="event_date",
+)
+
+GOLD_VOLUME_PROFILE_1D = Table(
+    layer="gold",
+    name="volume_profile_1d",
+    doc="Volume by price bin, instrument and UTC day, with the point of control and the 70 % value area.",
+    columns=(
+        INSTRUMENT_ID,
+        EVENT_DATE,
+        Column("bin_index", "int", "Bin from the day's low, from 0.", minimum=0),
+        Column("price_low", PRICE, "Lower edge of the bin, inclusive.", minimum=0),
+        Column("price_high", PRICE, "Upper edge of the bin, exclusive but in the last.", minimum=0),
+        Column("volume", VOLUME, "Quantity traded in the bin.", minimum=0),
+        Column("trade_count", "bigint", "Trades in the bin.", minimum=0),
+        Column("is_point_of_control", "boolean", "The bin with the most volume; the lowest of equals."),
+        Column("is_in_value_area", "boolean", "Belongs to the bins around it that hold 70 % of the volume."),
+        Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest."),
+    ),
+    primary_key=("event_date", "instrument_id", "bin_index"),
+    partitioned_by=("event_date",),
+    sorted_by=("instrument_id", "bin_index"),
+    replaced_by="event_date",
+)
+
+GOLD_RETURN_CORRELATIONS_1D = Table(
+    layer="gold",
+    name="return_correlations_1d",
+    doc="Pearson correlation of two instruments' one-minute log returns within one UTC day.",
+    columns=(
+        EVENT_DATE,
+        Column("instrument_id_a", "string", "First instrument, before the second in text order."),
+        Column("instrument_id_b", "string", "Second instrument."),
+        Column("pair_count", "bigint", "Minutes that both have a return for.", minimum=1),
+        Column(
+            "correlation",
+            "double",
+            "Pearson correlation; null where a side does not move or pairs are fewer than 2.",
+            nullable=True,
+            minimum=-1,
+            maximum=1,
+        ),
+        Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest."),
+    ),
+    primary_key=("event_date", "instrument_id_a", "instrument_id_b"),
+    partitioned_by=("event_date",),
+    sorted_by=("instrument_id_a", "instrument_id_b"),
+    replaced_by="event_date",
+    may_be_empty=True,
+)
+
+TABLES = (
+    BRONZE_FILES,
+    BRONZE_TRADES,
+    BRONZE_QUOTES,
+    SILVER_TRADES,
+    SILVER_TRADES_REJECTED,
+    SILVER_QUOTES,
+    SILVER_QUOTES_REJECTED,
+    GOLD_INSTRUMENTS,
+    GOLD_BARS_1M,
+    GOLD_TICK_FEATURES,
+    GOLD_VOLUME_PROFILE_1D,
+    GOLD_RETURN_CORRELATIONS_1D,
+)

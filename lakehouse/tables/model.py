@@ -1,0 +1,85 @@
+"""How a table is declared: plain frozen dataclasses, no Spark, so that Dags, models and tests read them without a JVM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+CATALOG = "lakehouse"
+
+Layer = Literal["bronze", "silver", "gold", "ops", "quality"]
+Kind = Literal["data", "log"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. `type` is Spark SQL's spelling, which Iceberg, Trino and Arrow types are derived from.
+
+    `minimum` and `maximum` are inclusive unless `exclusive_minimum`; `allowed` lists the only values of a text column.
+    A column that is not `nullable` is audited for nulls, not declared NOT NULL: a null must reach the audit, where it
+    gets a report, and not a writer's traceback.
+    """
+
+    name: str
+    type: str
+    doc: str
+    unit: str = ""
+    nullable: bool = False
+    minimum: Decimal | int | float | None = None
+    maximum: Decimal | int | float | None = None
+    exclusive_minimum: bool = False
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: everything that DDL, closing selects, suites, docs and tests must agree on.
+
+    `primary_key` is unique over the whole table; it holds every partition column or determines it.
+    `replaced_by` names the identity-partition column whose values a run replaces whole (a day, in most tables).
+    A `log` table is append-only, written straight to `main` and read as the last row per key.
+    """
+
+    layer: Layer
+    name: str
+    doc: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...]
+    partitioned_by: tuple[str, ...] = ()
+    sorted_by: tuple[str, ...] = ()
+    replaced_by: str | None = None
+    kind: Kind = "data"
+    may_be_empty: bool = False
+    """True where a run may rightly write no row, as for rejected rows."""
+
+    @property
+    def identifier(self) -> str:
+        """`layer.name`, as PyIceberg and the command line spell it."""
+        return f"{self.layer}.{self.name}"
+
+    @property
+    def full_name(self) -> str:
+        """`catalog.layer.name`, as Spark and Trino spell it."""
+        return f"{CATALOG}.{self.layer}.{self.name}"
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The columns in declared order: the closing select of every job."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def digest_columns(self) -> tuple[str, ...]:
+        """The columns that two equal tables agree on: all but the time of loading."""
+        return tuple(name for name in self.column_names if name != "_ingested_at")
+
+    def column(self, name: str) -> Column:
+        """Return the declaration of one column.
+
+        Raises:
+            KeyError: the table has no such column.
+        """
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(f"{self.identifier} has no column {name!r}; it has {', '.join(self.column_names)}")

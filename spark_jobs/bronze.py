@@ -1,0 +1,237 @@
+"""What every bronze job shares: new files of the landing folder go into the table, whole, and into the manifest.
+
+Bronze is replaced by delivery, not by day: a run adds the new deliveries of its days and removes those that they
+replace. The table is published before the manifest, so a run that dies in between finds its files still new, sees its
+key on the table and only writes the manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from pyspark.sql import functions as F
+
+from lakehouse.errors import BadInputError, ExitCode
+from lakehouse.schema import spark_schema
+from lakehouse.settings import Settings
+from lakehouse.tables import Table
+from lakehouse.tables.finance import BRONZE_FILES
+from spark_jobs import convert, manifest
+from spark_jobs.convert import Converted, NewFile
+from spark_jobs.manifest import UNKNOWN_DAY, Entry
+from spark_jobs.publish import Attempt, Published, Write
+from spark_jobs.run import Job, Plan, Request, Summary
+from spark_jobs.sources import base, reading
+from spark_jobs.sources.base import UnreadableFileError
+from spark_jobs.sources.discovery import claim_file
+from spark_jobs.sources.landing import LandedFile, list_landing, read_bytes
+from spark_jobs.stage import Branch, stage_files, stage_frame
+
+logger = logging.getLogger(__name__)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What a bronze plan knows: the manifest as it is, and the files that are not in it."""
+
+    entries: tuple[Entry, ...]
+    files: tuple[NewFile, ...]
+    dataset: str
+
+
+def bronze_job(name: str, table: Table) -> Job:
+    """Make the job that loads one kind of file into one bronze table; the table's name is the data set's."""
+
+    def plan(request: Request) -> Plan:
+        return plan_files(request, table.name)
+
+    def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
+        return build_writes(request, planned.state, attempt, table)
+
+    return Job(
+        name=name,
+        table=table,
+        tables=(table, BRONZE_FILES),
+        reads=(),
+        code=(base, reading, convert, manifest),
+        plan=plan,
+        build=build,
+        summarize=summarize,
+    )
+
+
+def plan_files(request: Request, dataset: str) -> Plan:
+    """Find the files of the landing folder that the manifest has not judged yet."""
+    entries = tuple(manifest.read_manifest(request.settings))
+    claimed = claim_landing(request, dataset)
+    hashes = dict(zip(claimed, hash_files([file for file, _ in claimed.values()], request.settings), strict=True))
+    landed = set(hashes.values())
+    files: dict[tuple[str, date | None], NewFile] = {}
+    for path, (file, claim) in claimed.items():
+        sha256, day = hashes[path], claim.delivery_date
+        if not manifest.is_settled(entries, sha256, day, landed, request.is_replacing):
+            files.setdefault((sha256, day), NewFile(file, claim, sha256))
+    inputs: dict[date, list[str]] = {}
+    for new in files.values():
+        for day in delivery_days(new, request.settings):
+            inputs.setdefault(day, []).append(new.sha256)
+    for entry in manifest.accepted(entries, dataset):
+        if entry.delivery_date in inputs:
+            inputs[entry.delivery_date].append(entry.source_sha256)
+    lines = [f"read {new.landed.path} ({new.landed.bytes} bytes, sha256 {new.sha256})" for new in files.values()]
+    return Plan(
+        {day: sorted(set(hashes)) for day, hashes in inputs.items()},
+        tuple(lines),
+        Delivered(entries, tuple(files.values()), dataset),
+    )
+
+
+def claim_landing(request: Request, dataset: str) -> dict[str, tuple[LandedFile, base.Claim]]:
+    """Return the landing folder's files of one data set whose day is asked for, by path.
+
+    A file whose day stands in its content is always asked for: only reading it would tell.
+    """
+    claimed = {}
+    for file in list_landing(request.landing, request.settings):
+        claim = claim_file(file.path)
+        if claim is None or claim.dataset != dataset:
+            continue
+        if request.days is None or claim.delivery_date is None or claim.delivery_date in request.days:
+            claimed[file.path] = (file, claim)
+    return claimed
+
+
+def hash_files(files: Sequence[LandedFile], settings: Settings) -> list[str]:
+    """Hash the files' bytes, a few at a time; hashing and reading leave the interpreter's lock."""
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        return list(pool.map(lambda file: hashlib.sha256(read_bytes(file.url, settings)).hexdigest(), files))
+
+
+def delivery_days(new: NewFile, settings: Settings) -> set[date]:
+    """Return the delivery days of a file, reading it where its path names none."""
+    if new.claim.delivery_date is not None:
+        return {new.claim.delivery_date}
+    try:
+        rows = reading.read_rows(read_bytes(new.landed.url, settings), new.claim, new.sha256, EPOCH)
+        return {day for batch in rows for day in batch.column("delivery_date").unique().to_pylist()}
+    except UnreadableFileError:
+        return {UNKNOWN_DAY}
+
+
+def build_writes(request: Request, delivered: Delivered, attempt: Attempt, table: Table) -> Sequence[Write]:
+    """Convert the new files and describe what is to be staged.
+
+    Raises:
+        BadInputError: a delivery came with other bytes, or a file is unreadable and the run is strict.
+    """
+    target = convert.target_of(request.settings, table, attempt.run_id, attempt.started_at)
+    converted = convert.convert(request.spark, target, delivered.files)
+    unreadable = [result for result in converted if result.unreadable is not None]
+    for result in unreadable:
+        logger.warning("quarantined %s: %s", result.file.landed.path, result.unreadable)
+    if unreadable and request.is_strict:
+        first = unreadable[0]
+        raise BadInputError(
+            f"{first.file.landed.path}: {first.unreadable}; {len(unreadable)} of {len(converted)} files can't be read "
+            "and --strict publishes nothing then"
+        )
+    new = [entry for result in converted for entry in entries_of(result, delivered.dataset, attempt.started_at)]
+    rows = manifest.merge(delivered.entries, new, request.is_replacing)
+    readable = [result for result in converted if result.unreadable is None]
+    days = tuple(sorted({entry.delivery_date for entry in new}))
+    writes = [Write(BRONZE_FILES, days, lambda branch: stage_manifest(branch, rows, days))]
+    if readable:
+        table_days = tuple(sorted({entry.delivery_date for entry in new if entry.verdict == "accepted"}))
+        writes.insert(
+            0,
+            Write(
+                table,
+                table_days,
+                lambda branch: stage_deliveries(branch, rows, readable, table_days),
+                lambda branch, _: {"unbalanced_files": count_unbalanced(branch, rows, delivered.dataset, table_days)},
+            ),
+        )
+    return writes
+
+
+def entries_of(result: Converted, dataset: str, ingested_at: datetime) -> Iterable[Entry]:
+    """Yield the manifest's rows of one file."""
+    file, claim = result.file, result.file.claim
+    common = {
+        "dataset": dataset,
+        "source": claim.source,
+        "delivery_part": claim.delivery_part,
+        "source_file": file.landed.path,
+        "source_sha256": file.sha256,
+        "bytes": file.landed.bytes,
+        "ingested_at": ingested_at,
+    }
+    if result.unreadable is not None:
+        yield Entry(
+            **common,
+            delivery_date=claim.delivery_date or UNKNOWN_DAY,
+            instrument_id=claim.instrument_id,
+            rows=0,
+            first_ts_event=None,
+            last_ts_event=None,
+            event_dates=(),
+            verdict="quarantined",
+            reason=result.unreadable,
+        )
+    for delivery in result.deliveries:
+        yield Entry(**common, **vars(delivery), verdict="accepted", reason=None)
+
+
+def stage_manifest(branch: Branch, rows: Sequence[Entry], days: Sequence[date]) -> Sequence[date]:
+    """Replace the manifest's rows of the days."""
+    frame = branch.spark.createDataFrame([entry.as_row() for entry in rows], spark_schema(BRONZE_FILES))
+    return stage_frame(branch, frame.coalesce(1), days)
+
+
+def stage_deliveries(
+    branch: Branch, rows: Sequence[Entry], readable: Sequence[Converted], days: Sequence[date]
+) -> Sequence[date]:
+    """Take out what the new deliveries replace, and what a run that died left of them, and add their files."""
+    stale = {entry.source_sha256 for entry in rows if entry.verdict == "superseded"}
+    stale |= {result.file.sha256 for result in readable}
+    present = branch.read_days(days).where(F.col("_source_sha256").isin(sorted(stale)))
+    if not present.isEmpty():
+        listed_days = ", ".join(f"DATE '{day}'" for day in days)
+        listed_hashes = ", ".join(f"'{sha256}'" for sha256 in sorted(stale))
+        branch.spark.sql(
+            f"DELETE FROM {branch.writable_name} WHERE delivery_date IN ({listed_days}) "
+            f"AND _source_sha256 IN ({listed_hashes})"
+        )
+    return stage_files(branch, [file for result in readable for file in result.data_files], days)
+
+
+def count_unbalanced(branch: Branch, rows: Sequence[Entry], dataset: str, days: Sequence[date]) -> int:
+    """Count the files whose rows on the branch are not what the manifest is going to say."""
+    expected: dict[str, int] = {}
+    for entry in manifest.accepted(rows, dataset):
+        if entry.delivery_date in days:
+            expected[entry.source_sha256] = expected.get(entry.source_sha256, 0) + entry.rows
+    counted = branch.read_days(days).groupBy("_source_sha256").count().collect()
+    found = {row["_source_sha256"]: row["count"] for row in counted}
+    return len(set(expected.items()) ^ set(found.items()))
+
+
+def summarize(request: Request, plan: Plan, published: Sequence[Published]) -> Summary:
+    """Count lines and files; quarantined files make a success a notice."""
+    quarantined = sum(
+        entry.verdict == "quarantined" and entry.source_sha256 in {new.sha256 for new in plan.state.files}
+        for entry in manifest.read_manifest(request.settings)
+    )
+    rows = sum(item.rows_added for item in published if item.table is not BRONZE_FILES)
+    note = f"{len(plan.state.files)} files read"
+    if not quarantined:
+        return Summary(rows_in=rows, rows_out=rows, note=note)
+    note += f", {quarantined} of them quarantined (reasons in bronze.files)"
+    return Summary(rows_in=rows, rows_out=rows, exit_code=ExitCode.QUARANTINED, note=note)

@@ -1,0 +1,98 @@
+"""The command line that every job has: `spark-submit <job>.py --from DAY --to DAY`, one line at the end, an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from lakehouse.days import day_range, parse_day
+from lakehouse.errors import BadInputError, ExitCode, LakehouseError
+from lakehouse.settings import settings
+from spark_jobs.run import Job, Outcome, Request, run
+from spark_jobs.session import build_session
+
+EXIT_CODES = (
+    "exit codes: 0 done or done already; 1 crash; 2 bad input or parameters, nothing published; 3 audit failed; "
+    "4 conflict with another run; 5 published, some files quarantined; 75 store or catalog away or outcome unknown. "
+    "1, 4 and 75 may be run again as they are."
+)
+
+
+def parse_arguments(arguments: Sequence[str] | None, description: str) -> argparse.Namespace:
+    """Read the arguments that all jobs share."""
+    parser = argparse.ArgumentParser(description=description, epilog=EXIT_CODES)
+    parser.add_argument("--from", dest="first", metavar="DAY", help="first day, e.g. 2024-08-08; without it every day")
+    parser.add_argument("--to", dest="last", metavar="DAY", help="the day after the last one")
+    parser.add_argument("--landing", metavar="DIR", help="folder or s3:// prefix of delivered files")
+    parser.add_argument("--replace", action="store_true", help="let a delivery with other bytes take the old one's place")
+    parser.add_argument("--strict", action="store_true", help="publish nothing where a file can't be read")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be read and replaced; change nothing")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of a crash")
+    return parser.parse_args(arguments)
+
+
+def build_request(arguments: argparse.Namespace, name: str) -> Request:
+    """Turn arguments into a request, with the Spark session that it runs in.
+
+    Raises:
+        BadInputError: a day is no day, or only one end of the range is given.
+    """
+    if (arguments.first is None) != (arguments.last is None):
+        raise BadInputError("give both --from and --to, or neither for every day")
+    days = None
+    if arguments.first is not None:
+        days = tuple(day_range(parse_day(arguments.first), parse_day(arguments.last)))
+    current = settings()
+    return Request(
+        spark=build_session(name, current),
+        settings=current,
+        days=days,
+        landing=(arguments.landing or current.landing_root).rstrip("/"),
+        is_replacing=arguments.replace,
+        is_strict=arguments.strict,
+        is_dry_run=arguments.dry_run,
+    )
+
+
+def main(job: Job, arguments: Sequence[str] | None = None) -> None:
+    """Run one job and leave the process with its exit code."""
+
+    def run_job(request: Request) -> ExitCode:
+        outcome = run(job, request)
+        tell(outcome)
+        return outcome.exit_code
+
+    finish(parse_arguments(arguments, (sys.modules["__main__"].__doc__ or job.name).splitlines()[0]), job.name, run_job)
+
+
+def finish(arguments: argparse.Namespace, name: str, work: Callable[[Request], ExitCode]) -> None:
+    """Do the work of a request and leave the process; a failure is one line on standard error."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger("spark_jobs").setLevel(logging.INFO)
+    logging.Formatter.converter = time.gmtime
+    try:
+        code = work(build_request(arguments, name))
+    except LakehouseError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201  # the command line's own output
+        code = error.exit_code
+    except Exception as error:
+        if arguments.debug:
+            raise
+        line = str(error).splitlines()[0] if str(error) else ""
+        print(f"error: {type(error).__name__}: {line} (--debug shows where)", file=sys.stderr)  # noqa: T201
+        code = ExitCode.CRASH
+    sys.stdout.flush()
+    sys.exit(int(code))
+
+
+def tell(outcome: Outcome) -> None:
+    """Print how a run ended: one line, a failure to standard error."""
+    failed = outcome.exit_code not in (ExitCode.DONE, ExitCode.QUARANTINED)
+    prefix = "error: " if failed else ""
+    stream = sys.stderr if failed else sys.stdout
+    print(f"{prefix}{outcome.job.name}: {outcome.message}", file=stream)  # noqa: T201
+
+

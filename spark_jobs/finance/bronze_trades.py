@@ -1,0 +1,19 @@
+"""Bronze trades: every line of every accepted file of trades, as the file said it.
+
+Reads   the landing folder   the files that a source of spark_jobs/sources claims as trades, by delivery day
+Writes  lakehouse.bronze.trades   adds the new deliveries, takes out those that they replace
+        lakehouse.bronze.files   the manifest: what became of each delivery
+
+A file that can't be read is quarantined with its reason; the others go on.
+"""
+
+from __future__ import annotations
+
+from lakehouse.tables.finance import BRONZE_TRADES
+from spark_jobs.bronze import bronze_job
+from spark_jobs.command_line import main
+
+JOB = bronze_job("finance.bronze_trades", BRONZE_TRADES)
+
+if __name__ == "__main__":
+    main(JOB)

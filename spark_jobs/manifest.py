@@ -1,0 +1,134 @@
+"""The manifest `bronze.files` as plain objects: what has been delivered, and what a new file means beside it.
+
+A delivery is (source, instrument, day, part); what it holds is known by the SHA-256 of its file. The rules: the same
+bytes again change nothing; other bytes for an accepted delivery are refused unless they are to replace it; a file that
+was replaced comes back only when the one that replaced it has left the landing folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any
+
+from lakehouse.catalog import load
+from lakehouse.errors import BadInputError
+from lakehouse.settings import Settings
+from lakehouse.tables.finance import BRONZE_FILES
+
+UNKNOWN_DAY = date(1970, 1, 1)
+"""Delivery day of an unreadable file whose day would have stood in its content."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the manifest; the names are those of bronze.files."""
+
+    delivery_date: date
+    dataset: str
+    source: str
+    instrument_id: str
+    delivery_part: str
+    source_file: str
+    source_sha256: str
+    bytes: int
+    rows: int
+    first_ts_event: datetime | None
+    last_ts_event: datetime | None
+    event_dates: tuple[date, ...]
+    verdict: str
+    reason: str | None
+    ingested_at: datetime
+
+    @property
+    def delivery(self) -> tuple[str, str, date, str]:
+        """What the row is a delivery of."""
+        return (self.source, self.instrument_id, self.delivery_date, self.delivery_part)
+
+    def as_row(self) -> tuple[Any, ...]:
+        """The values in the order of the declared columns."""
+        return (
+            *(self.delivery_date, self.dataset, self.source, self.instrument_id, self.delivery_part),
+            *(self.source_file, self.source_sha256, self.bytes, self.rows, self.first_ts_event, self.last_ts_event),
+            *(list(self.event_dates), self.verdict, self.reason, self.ingested_at),
+        )
+
+
+def read_manifest(settings: Settings) -> list[Entry]:
+    """Read every row of bronze.files on `main`."""
+    table = load(settings, BRONZE_FILES).scan().to_arrow().select(list(BRONZE_FILES.column_names))
+    names = [name.lstrip("_") for name in BRONZE_FILES.column_names]
+    entries = []
+    for row in table.to_pylist():
+        values = dict(zip(names, row.values(), strict=True))
+        entries.append(Entry(**{**values, "event_dates": tuple(values["event_dates"])}))
+    return entries
+
+
+def accepted(entries: Iterable[Entry], dataset: str) -> list[Entry]:
+    """Return the deliveries whose rows are in bronze."""
+    return [entry for entry in entries if entry.dataset == dataset and entry.verdict == "accepted"]
+
+
+def is_settled(entries: Sequence[Entry], sha256: str, day: date | None, landed: set[str], is_replacing: bool) -> bool:
+    """Say whether a file needs no reading: its bytes were judged before and the judgement stands.
+
+    `day` is the delivery day that the path names, or None; `landed` are the hashes of all files of the landing folder.
+    """
+    same = [e for e in entries if e.source_sha256 == sha256 and (day is None or e.delivery_date == day)]
+    if any(e.verdict in ("accepted", "quarantined") for e in same):
+        return True
+    if not same or not is_replacing:
+        return bool(same)
+    deliveries = {e.delivery for e in same}
+    return any(e.verdict == "accepted" and e.delivery in deliveries and e.source_sha256 in landed for e in entries)
+
+
+def merge(entries: Sequence[Entry], new: Sequence[Entry], is_replacing: bool) -> list[Entry]:
+    """Return the manifest rows of every day that the new rows touch, with what they replace marked as superseded.
+
+    Raises:
+        BadInputError: a delivery comes with other bytes than the accepted ones and is not to replace them, or comes
+            twice at once.
+    """
+    before = {e.delivery: e for e in entries if e.verdict == "accepted"}
+    merged = {(*e.delivery, e.dataset, e.source_sha256): e for e in entries}
+    seen: dict[tuple[str, str, date, str], Entry] = {}
+    for entry in new:
+        if entry.verdict == "accepted":
+            refuse_twin(entry, seen.setdefault(entry.delivery, entry))
+            old = before.get(entry.delivery)
+            if old is not None and old.source_sha256 != entry.source_sha256:
+                if not is_replacing:
+                    raise BadInputError(
+                        f"{entry.source_file}: {describe(entry)} was delivered before with other bytes: accepted sha256 "
+                        f"{old.source_sha256} ({old.source_file}), found sha256 {entry.source_sha256}; "
+                        "run with --replace if the new file is to take its place"
+                    )
+                reason = f"replaced by {entry.source_file}, sha256 {entry.source_sha256}"
+                merged[(*old.delivery, old.dataset, old.source_sha256)] = replace(
+                    old, verdict="superseded", reason=reason
+                )
+        merged[(*entry.delivery, entry.dataset, entry.source_sha256)] = entry
+    touched = {entry.delivery_date for entry in new}
+    return [entry for entry in merged.values() if entry.delivery_date in touched]
+
+
+def refuse_twin(entry: Entry, first: Entry) -> None:
+    """Refuse two files of one landing folder that are the same delivery.
+
+    Raises:
+        BadInputError: the two differ.
+    """
+    if first.source_sha256 != entry.source_sha256:
+        raise BadInputError(
+            f"{describe(entry)} lies in the landing folder twice with different bytes: {first.source_file} (sha256 "
+            f"{first.source_sha256}) and {entry.source_file} (sha256 {entry.source_sha256}); remove one of them"
+        )
+
+
+def describe(entry: Entry) -> str:
+    """Name a delivery for a person."""
+    part = f" part {entry.delivery_part}" if entry.delivery_part else ""
+    return f"{entry.source} {entry.instrument_id} of {entry.delivery_date}{part}"

@@ -1,0 +1,259 @@
+"""How a table changes, once for all tables: stage on a branch, audit, fast-forward `main`, settle what went wrong.
+
+`main` of a data table moves here and nowhere else, and only by fast-forward: whatever a lost connection does to a
+commit on a branch, `main` stays readable. Tables of one run are audited all before the first of them moves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from expectations.runner import audit
+from py4j.protocol import Py4JError
+from pyiceberg.exceptions import RESTError
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+from sqlalchemy.exc import SQLAlchemyError
+
+from expectations import suite_for
+from lakehouse.catalog import (
+    DAY_KEYS,
+    RUN_ID,
+    RUN_KEY,
+    append_log,
+    last_replacements,
+    load,
+    main_history,
+    summary_of,
+)
+from lakehouse.days import format_days
+from lakehouse.errors import AuditFailedError, LakehouseError, UnavailableError
+from lakehouse.settings import Settings
+from lakehouse.tables import Table
+from lakehouse.tables.logs import CHECK_RESULTS
+from spark_jobs.stage import Branch
+
+if TYPE_CHECKING:
+    pass
+
+logger = logging.getLogger(__name__)
+
+SETTLE_ATTEMPTS = 5
+SETTLE_PAUSE_S = 1.0
+WHOLE_TABLE = (date.min,)
+"""The `days` of a table that is replaced whole."""
+
+
+class MainMovedError(LakehouseError):
+    """Another run published to the table after this one was planned: plan and stage again."""
+
+
+@dataclass(frozen=True)
+class Write:
+    """One table of a run: `stage` puts rows onto the branch and returns the days that it replaced there.
+
+    Those are the `days` planned, and later ones where a carried state changed. `facts` counts what the audit asks for.
+    """
+
+    table: Table
+    days: tuple[date, ...]
+    stage: Callable[[Branch], Sequence[date]]
+    facts: Callable[[Branch, Sequence[date]], Mapping[str, Any]] = field(default=lambda branch, days: {})
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What one attempt of a run works with; `bases` are the `main` snapshots that the plan was made from."""
+
+    spark: SparkSession
+    settings: Settings
+    run_id: str
+    day_keys: Mapping[date, str]
+    started_at: datetime
+    bases: Mapping[str, int | None]
+
+    @property
+    def branch_name(self) -> str:
+        """The run's branch, the same name in each of its tables."""
+        return f"audit_{self.run_id}"
+
+    @property
+    def run_key(self) -> str:
+        """The run's key: it stands for the keys of all its days."""
+        return hashlib.sha256(
+            "\n".join(f"{day}={key}" for day, key in sorted(self.day_keys.items())).encode()
+        ).hexdigest()[:32]
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """What every snapshot of the run says of itself; the days that it replaced come with each write."""
+        keys = ",".join(f"{day}={key}" for day, key in sorted(self.day_keys.items()))
+        return {RUN_KEY: self.run_key, RUN_ID: self.run_id, DAY_KEYS: keys}
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A write that lies on its branch: the snapshot that is audited is the one that is published."""
+
+    write: Write
+    branch: Branch
+    snapshot_id: int
+    days: tuple[date, ...]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What came of one table: rows that its snapshot added, and the snapshot that `main` is at."""
+
+    table: Table
+    days: tuple[date, ...]
+    rows_added: int
+    snapshot_id: int
+    facts: Mapping[str, Any]
+
+
+def main_snapshot(settings: Settings, table: Table) -> int | None:
+    """Return the snapshot that `main` is at; None where nothing was published yet."""
+    main = load(settings, table).refs().get("main")
+    return main.snapshot_id if main else None
+
+
+def is_published(attempt: Attempt, write: Write) -> bool:
+    """Say whether the last replacement of each of the write's days on `main` carries the day's key."""
+    last = last_replacements(load(attempt.settings, write.table))
+    return all(day in last and last[day].day_key == attempt.day_keys[day] for day in write.days)
+
+
+def publish(attempt: Attempt, writes: Sequence[Write]) -> list[Published]:
+    """Stage, audit and publish the tables in the order given; those that carry the keys already are left alone.
+
+    Raises:
+        AuditFailedError: a critical rule failed; the branches are left for inspection.
+        MainMovedError: a table changed since the plan was made.
+        UnavailableError: the outcome of a step is unknown or the catalog is away.
+    """
+    pending = [write for write in writes if not is_published(attempt, write)]
+    branches = [open_branch(attempt, write.table) for write in pending]
+    staged = [stage(attempt, write, branch) for write, branch in zip(pending, branches, strict=True)]
+    audit_all(attempt, staged)
+    published = []
+    for item in staged:
+        fast_forward(attempt, item)
+        rows = rows_added(attempt, item.write.table)
+        published.append(Published(item.write.table, item.days, rows, item.snapshot_id, item.facts))
+    for branch in branches:
+        drop_branch(branch)
+    return published
+
+
+def stage(attempt: Attempt, write: Write, branch: Branch) -> Staged:
+    """Put one table's rows onto its branch and count what its audit asks for."""
+    days = tuple(write.stage(branch))
+    snapshot_id = load(attempt.settings, write.table).refs()[branch.name].snapshot_id
+    logger.info("staged %s on branch %s: %s", write.table.identifier, branch.name, format_days(days))
+    return Staged(write, branch, snapshot_id, days, write.facts(branch, days))
+
+
+def open_branch(attempt: Attempt, table: Table) -> Branch:
+    """Create the run's branch from the current `main`, also of a table without rows.
+
+    Raises:
+        MainMovedError: `main` is no longer where the plan was made from.
+    """
+    days = attempt.settings.audit_branch_max_age_days
+    attempt.spark.sql(
+        f"ALTER TABLE {table.full_name} CREATE OR REPLACE BRANCH {attempt.branch_name} RETAIN {days} DAYS"
+    )
+    branch = Branch(attempt.spark, table, attempt.branch_name, attempt.properties)
+    if main_snapshot(attempt.settings, table) != attempt.bases[table.identifier]:
+        drop_branch(branch)
+        raise MainMovedError(f"{table.identifier} was published by another run meanwhile")
+    return branch
+
+
+def audit_all(attempt: Attempt, staged: Sequence[Staged]) -> None:
+    """Audit every staged table and log every result.
+
+    Raises:
+        AuditFailedError: a critical rule failed in one of them.
+    """
+    reports = [
+        audit(
+            suite_for(item.write.table),
+            item.branch.read_days(item.days),
+            item.facts,
+            run_id=attempt.run_id,
+            run_key=attempt.run_key,
+            snapshot_id=item.snapshot_id,
+            settings=attempt.settings,
+        )
+        for item in staged
+    ]
+    append_log(attempt.settings, CHECK_RESULTS, [result.as_row() for report in reports for result in report.results])
+    failed = [f"{report.table.identifier}: {', '.join(report.failed_rules)}" for report in reports if not report.passed]
+    if failed:
+        raise AuditFailedError(
+            f"audit failed in {'; '.join(failed)}; main is untouched, the rows are on branch {attempt.branch_name}, "
+            "`lakehouse report` shows them"
+        )
+
+
+def fast_forward(attempt: Attempt, staged: Staged) -> None:
+    """Move `main` to the audited snapshot.
+
+    Raises:
+        MainMovedError: `main` moved since the branch was made.
+        UnavailableError: the catalog did not apply it, or can't be asked.
+    """
+    try:
+        staged.branch.java_table().manageSnapshots().fastForwardBranch("main", staged.branch.name).commit()
+    except (Py4JError, PySparkException) as error:
+        settle(attempt, staged, error)
+    logger.info("published %s: snapshot %s", staged.write.table.identifier, staged.snapshot_id)
+
+
+def settle(attempt: Attempt, staged: Staged, error: Exception) -> None:
+    """Say what an exception at the fast-forward meant, by what the references say and by nothing else.
+
+    An answer can be lost after the database applied the commit, so the exception itself proves nothing.
+    """
+    table = staged.write.table.identifier
+    why = str(error).splitlines()[0]
+    for _ in range(SETTLE_ATTEMPTS):
+        try:
+            iceberg = load(attempt.settings, staged.write.table)
+        except (SQLAlchemyError, OSError, RESTError, UnavailableError):
+            time.sleep(SETTLE_PAUSE_S)
+            continue
+        if any(snapshot.snapshot_id == staged.snapshot_id for snapshot in main_history(iceberg)):
+            logger.warning("publishing %s raised, but main has the snapshot: published (%s)", table, why)
+            return
+        main = iceberg.refs().get("main")
+        if (main.snapshot_id if main else None) != attempt.bases[table]:
+            raise MainMovedError(f"{table} was published by another run meanwhile") from error
+        raise UnavailableError(f"{table} was not published: {why}; main is as it was, run the same again") from error
+    raise UnavailableError(f"whether {table} was published is unknown, the catalog is away: {why}; run the same again")
+
+
+def rows_added(attempt: Attempt, table: Table) -> int:
+    """Return the rows that the run's snapshots added, from their summaries."""
+    return sum(
+        int(summary_of(snapshot).get("added-records", "0"))
+        for snapshot in main_history(load(attempt.settings, table))
+        if summary_of(snapshot).get(RUN_ID) == attempt.run_id
+    )
+
+
+def drop_branch(branch: Branch) -> None:
+    """Remove an audit branch; one that stays behind is expired by its age, so a failure here fails nothing."""
+    try:
+        branch.java_table().manageSnapshots().removeBranch(branch.name).commit()
+    except (Py4JError, PySparkException) as error:
+        logger.warning("branch %s of %s stays: %s", branch.name, branch.table.identifier, str(error).splitlines()[0])

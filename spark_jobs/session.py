@@ -1,0 +1,70 @@
+"""The Spark session: the catalog `lakehouse`, UTC, and the settings that make whole-day jobs short.
+
+Class path, Python and driver memory are the set-up's (pyspark/conf): they are fixed before any line of a job runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pyspark.sql import SparkSession
+
+from lakehouse.settings import Settings
+from lakehouse.tables import CATALOG
+
+
+def catalog_options(settings: Settings) -> dict[str, str]:
+    """Options of Iceberg's Spark catalog; table metadata is read afresh each time, since other programs commit, too."""
+    options = {
+        "": "org.apache.iceberg.spark.SparkCatalog",
+        ".type": "jdbc",
+        ".uri": settings.catalog_jdbc_uri,
+        ".warehouse": settings.warehouse_uri,
+        ".jdbc.schema-version": "V1",
+        ".cache-enabled": "false",
+    }
+    if settings.profile == "embedded":
+        options[".clients"] = "1"  # SQLite takes one writer at a time
+    else:
+        options[".jdbc.user"] = settings.catalog_user
+        options[".jdbc.password"] = settings.catalog_password.get_secret_value()
+    if settings.warehouse_uri.startswith("s3"):
+        options[".io-impl"] = "org.apache.iceberg.aws.s3.S3FileIO"
+        options[".s3.path-style-access"] = "true"
+        options |= {f".{key}": value for key, value in settings.s3_properties().items() if key != "s3.region"}
+        options[".client.region"] = settings.s3_region
+    return {f"spark.sql.catalog.{CATALOG}{key}": value for key, value in options.items()}
+
+
+def session_options(settings: Settings) -> dict[str, str]:
+    """Everything that a job's session is built with."""
+    return {
+        "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+        "spark.sql.defaultCatalog": CATALOG,
+        "spark.sql.catalogImplementation": "in-memory",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
+        # A frame laid out by day needs no shuffle for a window within the day.
+        "spark.sql.requireAllClusterKeysForDistribution": "false",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
+        **catalog_options(settings),
+    }
+
+
+def build_session(name: str, settings: Settings) -> SparkSession:
+    """Start or join the session; a master given to spark-submit wins over the settings'."""
+    builder = SparkSession.builder.appName(name)
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:  # not under spark-submit, so nobody has named a master
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        builder = builder.master(settings.spark_master)
+        if settings.spark_master.startswith("local"):
+            builder = builder.config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1")
+        builder = builder.config("spark.driver.memory", settings.driver_memory)
+        builder = builder.config("spark.ui.enabled", "false").config("spark.ui.showConsoleProgress", "false")
+    for key, value in session_options(settings).items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("FATAL")  # a failure is told once, by the job, in one line
+    return session

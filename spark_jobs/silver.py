@@ -1,0 +1,228 @@
+"""What every silver job shares: bronze lines become rows of the table or rejected rows, and the balance is kept.
+
+A line belongs to one event day (bronze's event_date), also where its time is unreadable. A run replaces event days:
+the table's and the rejected rows' alike, so each line is judged by exactly one day's run, in whatever order they run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from types import ModuleType
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lakehouse.catalog import append_log, load, published_days
+from lakehouse.tables import Table
+from lakehouse.tables.finance import BRONZE_FILES
+from lakehouse.tables.logs import FILE_BALANCES
+from spark_jobs import manifest
+from spark_jobs.manifest import Entry
+from spark_jobs.publish import Attempt, Published, Write
+from spark_jobs.run import Job, Plan, Request, Summary
+from spark_jobs.stage import Branch, distribute, stage_frame
+
+ONE_DAY = timedelta(days=1)
+
+Counts = Mapping[tuple[date, str, str], int]
+"""Lines by event day, file and SHA-256."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Bronze lines with their verdict: rows for the table, and lines that are rejected or equal copies."""
+
+    rows: DataFrame
+    rejected: DataFrame
+    duplicates: DataFrame
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """One silver table: where its lines come from and how they are judged."""
+
+    table: Table
+    rejected: Table
+    bronze: Table
+    judge: Callable[[DataFrame], Judged]
+
+
+def silver_job(name: str, cleaning: Cleaning, code: tuple[ModuleType, ...]) -> Job:
+    """Make the job that cleans one bronze table."""
+
+    def plan(request: Request) -> Plan:
+        return plan_event_days(request, cleaning)
+
+    def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
+        return build_writes(request, planned, attempt, cleaning)
+
+    return Job(
+        name=name,
+        table=cleaning.table,
+        tables=(cleaning.rejected, cleaning.table),
+        reads=(cleaning.bronze, BRONZE_FILES),
+        code=code,
+        plan=plan,
+        build=build,
+        summarize=lambda request, planned, published: summarize(cleaning, published),
+    )
+
+
+def plan_event_days(request: Request, cleaning: Cleaning) -> Plan:
+    """Find the event days that accepted deliveries touch, and those that have rows although none does any more."""
+    entries = manifest.accepted(manifest.read_manifest(request.settings), cleaning.bronze.name)
+    inputs: dict[date, list[str]] = {}
+    for table in (cleaning.table, cleaning.rejected):
+        for day in published_days(load(request.settings, table), "event_date"):
+            inputs.setdefault(day, [])
+    for entry in entries:
+        for day in entry.event_dates:
+            inputs.setdefault(day, []).append(f"{manifest.describe(entry)} {entry.source_sha256}")
+    asked = {day: sorted(texts) for day, texts in inputs.items() if request.days is None or day in request.days}
+    lines = tuple(f"read for {day}: {text}" for day, texts in sorted(asked.items()) for text in texts)
+    return Plan(asked, lines, entries)
+
+
+def read_lines(spark: SparkSession, bronze: Table, days: Sequence[date], entries: Sequence[Entry]) -> DataFrame:
+    """Read the accepted lines of the event days; a line's delivery is never more than a day away from its event day."""
+    hashes = sorted({entry.source_sha256 for entry in entries if set(entry.event_dates) & set(days)})
+    return spark.table(bronze.full_name).where(
+        F.col("event_date").isin(sorted(days))
+        & F.col("delivery_date").between(min(days) - ONE_DAY, max(days) + ONE_DAY)
+        & F.col("_source_sha256").isin(hashes)
+    )
+
+
+def build_writes(request: Request, plan: Plan, attempt: Attempt, cleaning: Cleaning) -> Sequence[Write]:
+    """Judge the lines and describe what is to be staged, rejected rows first."""
+    lines = read_lines(request.spark, cleaning.bronze, plan.days, plan.state)
+    judged = cleaning.judge(distribute(lines, cleaning.table, plan.days))
+    loaded = F.lit(attempt.started_at).alias("_ingested_at")
+
+    def stage_rejected(branch: Branch) -> Sequence[date]:
+        return stage_frame(branch, judged.rejected.withColumn("_ingested_at", loaded).coalesce(1), plan.days)
+
+    def stage_rows(branch: Branch) -> Sequence[date]:
+        return stage_frame(branch, judged.rows.withColumn("_ingested_at", loaded), plan.days)
+
+    def balance(branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
+        counted = (
+            count_lines(lines),
+            count_lines(branch.read_days(days)),
+            count_lines(read_rejected(attempt, cleaning.rejected, days)),
+            count_lines(judged.duplicates),
+        )
+        return record_balance(attempt, cleaning.table, *counted)
+
+    return [
+        Write(cleaning.rejected, plan.days, stage_rejected),
+        Write(cleaning.table, plan.days, stage_rows, balance),
+    ]
+
+
+def read_rejected(attempt: Attempt, rejected: Table, days: Sequence[date]) -> DataFrame:
+    """Read the rejected rows where they are: on the run's branch, or on `main` where they are published already."""
+    branch = Branch(attempt.spark, rejected, attempt.branch_name, attempt.properties)
+    if attempt.branch_name in load(attempt.settings, rejected).refs():
+        return branch.read_days(days)
+    return attempt.spark.table(rejected.full_name).where(F.col("event_date").isin(sorted(days)))
+
+
+def count_lines(lines: DataFrame) -> Counts:
+    """Count lines by event day and file."""
+    keys = ("event_date", "_source_file", "_source_sha256")
+    return {tuple(row[key] for key in keys): row["count"] for row in lines.groupBy(*keys).count().collect()}
+
+
+def record_balance(
+    attempt: Attempt, table: Table, lines_in: Counts, rows_out: Counts, rejected: Counts, duplicates: Counts
+) -> dict[str, int]:
+    """Log lines in = rows out + rejected + duplicates for every file and day; return the sums for the audit."""
+    now = datetime.now(UTC)
+    rows = []
+    for key in sorted(set(lines_in) | set(rows_out) | set(rejected) | set(duplicates)):
+        counts = [counted.get(key, 0) for counted in (lines_in, rows_out, rejected, duplicates)]
+        rows.append(
+            {
+                "run_id": attempt.run_id,
+                "run_key": attempt.run_key,
+                "table_name": table.identifier,
+                "event_date": key[0],
+                "_source_file": key[1],
+                "_source_sha256": key[2],
+                "lines_in": counts[0],
+                "rows_out": counts[1],
+                "rows_rejected": counts[2],
+                "rows_duplicate": counts[3],
+                "is_balanced": counts[0] == sum(counts[1:]),
+                "counted_at": now,
+            }
+        )
+    append_log(attempt.settings, FILE_BALANCES, rows)
+    sums = {name: sum(row[name] for row in rows) for name in ("lines_in", "rows_rejected", "rows_duplicate")}
+    return {**sums, "unbalanced_files": sum(not row["is_balanced"] for row in rows)}
+
+
+def summarize(cleaning: Cleaning, published: Sequence[Published]) -> Summary:
+    """Tell the balance as the run's numbers."""
+    for item in published:
+        if item.table is cleaning.table:
+            facts = item.facts
+            return Summary(facts["lines_in"], item.rows_added, facts["rows_rejected"], facts["rows_duplicate"])
+    return Summary()
+
+
+def first_broken(*rules: tuple[str, Column, Column]) -> tuple[Column, Column]:
+    """Return the name and the words of the first rule that a line breaks; both null where it breaks none.
+
+    Each rule is its name, the condition that breaks it, and the reason in words.
+    """
+    name, reason = F.lit(None).cast("string"), F.lit(None).cast("string")
+    for rule, is_broken, words in reversed(rules):
+        name = F.when(is_broken, F.lit(rule)).otherwise(name)
+        reason = F.when(is_broken, words).otherwise(reason)
+    return name, reason
+
+
+def quote_text(column: str) -> Column:
+    """Show a raw field in a reason; a missing one is shown as nothing."""
+    return F.concat(F.lit("'"), F.coalesce(F.col(column), F.lit("")), F.lit("'"))
+
+
+def not_a_decimal(column: str) -> Column:
+    """Say that a text is no number of the table."""
+    return F.concat(quote_text(column), F.lit(" is no number with at most 10 digits and 8 decimals"))
+
+
+def not_positive(what: str, column: str) -> Column:
+    """Say that a number is zero or negative."""
+    return F.concat(F.lit(f"{what} "), quote_text(column), F.lit(" is not positive"))
+
+
+def is_decimal_text(column: str) -> Column:
+    """Say whether a text is a number that decimal(18,8) holds without rounding."""
+    point = F.locate(".", F.col(column))
+    decimals = F.when(point == 0, 0).otherwise(F.length(column) - point)
+    return F.coalesce(F.expr(f"try_cast({column} AS DECIMAL(18,8))").isNotNull() & (decimals <= 8), F.lit(False))
+
+
+def line_rules() -> Sequence[tuple[str, Column, Column]]:
+    """The rules that every kind of line has: it splits into fields, has a time, and lies near its delivery's day."""
+    event_day = F.to_date("ts_event")
+    days_away = F.datediff(event_day, F.col("delivery_date"))
+    return (
+        ("malformed_line", F.col("raw_line").isNotNull(), F.lit("the line does not have the fields of its format")),
+        ("unreadable_time", F.col("ts_event").isNull(), F.concat(F.lit("no time can be read from "), quote_text("raw_time"))),
+        (
+            "outside_delivery",
+            F.abs(days_away) > 1,
+            F.concat(
+                F.lit("the event is of "), event_day.cast("string"), F.lit(", more than a day from its delivery of "),
+                F.col("delivery_date").cast("string"),
+            ),
+        ),
+    )
+

@@ -1,0 +1,99 @@
+"""Ways to put rows onto an audit branch: a Spark DataFrame, or data files that Spark tasks have written already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lakehouse.catalog import DAYS
+from lakehouse.days import format_days
+from lakehouse.tables import Table
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A Parquet file in the table's folder that no snapshot names yet; `partition` is Iceberg's `column=value` path."""
+
+    location: str
+    partition: str
+
+
+@dataclass(frozen=True)
+class Branch:
+    """An audit branch of one table and what every snapshot on it says of its run."""
+
+    spark: SparkSession
+    table: Table
+    name: str
+    properties: Mapping[str, str]
+
+    @property
+    def writable_name(self) -> str:
+        """What `writeTo`, DELETE and the like call the branch."""
+        return f"{self.table.full_name}.branch_{self.name}"
+
+    def read(self) -> DataFrame:
+        """The table as the branch has it."""
+        return self.spark.read.option("branch", self.name).table(self.table.full_name)
+
+    def read_days(self, days: Iterable[date]) -> DataFrame:
+        """The rows of the days that a write replaced; all rows of a table that is replaced whole."""
+        return self.read().where(replaced(self.table, days))
+
+    def java_table(self) -> Any:
+        """Iceberg's own table object, loaded afresh."""
+        return self.spark._jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(
+            self.spark._jsparkSession, self.table.full_name
+        )
+
+
+def replaced(table: Table, days: Iterable[date]) -> Any:
+    """The condition that selects what a write of these days replaces."""
+    return F.lit(True) if table.replaced_by is None else F.col(table.replaced_by).isin(sorted(days))
+
+
+def distribute(frame: DataFrame, table: Table, days: Sequence[date]) -> DataFrame:
+    """Lay rows out once for everything that follows: windows within a day, and one file per task and day.
+
+    Many days are spread by day, so that each day becomes one file; few days by instrument, too, to use every core.
+    """
+    partitions = int(frame.sparkSession.conf.get("spark.sql.shuffle.partitions", "8"))
+    keys = [table.replaced_by] if len(days) >= partitions else [table.replaced_by, table.sorted_by[0]]
+    return frame.repartition(*(key for key in keys if key is not None))
+
+
+def stage_frame(branch: Branch, frame: DataFrame, days: Sequence[date]) -> Sequence[date]:
+    """Replace the days on the branch by the frame's rows, also where it has none for a day."""
+    writer = frame.select(*branch.table.column_names).writeTo(branch.writable_name)
+    for key, value in {**branch.properties, DAYS: format_days(days)}.items():
+        writer = writer.option(f"snapshot-property.{key}", value)
+    writer.overwrite(replaced(branch.table, days))
+    return days
+
+
+def stage_files(branch: Branch, files: Iterable[DataFile], days: Sequence[date]) -> Sequence[date]:
+    """Add data files to the branch in one commit; their metrics come from the Parquet footers."""
+    table = branch.java_table()
+    iceberg = branch.spark._jvm.org.apache.iceberg
+    metrics_config = iceberg.MetricsConfig.forTable(table)
+    append = table.newFastAppend().toBranch(branch.name)
+    for key, value in {**branch.properties, DAYS: format_days(days)}.items():
+        append.set(key, value)
+    for file in files:
+        source = table.io().newInputFile(file.location)
+        append.appendFile(
+            iceberg.DataFiles.builder(table.spec())
+            .withInputFile(source)
+            .withFormat("parquet")
+            .withPartitionPath(file.partition)
+            .withMetrics(iceberg.parquet.ParquetUtil.fileMetrics(source, metrics_config))
+            .withSortOrder(table.sortOrder())
+            .build()
+        )
+    append.commit()
+    return days
