@@ -7,6 +7,10 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
+ifneq ($(words $(CURDIR)),1)
+$(error expected a folder without spaces, found $(CURDIR): the scripts of Spark cannot do with them)
+endif
+
 VENV := .venv
 STAMPS := $(VENV)/.stamps
 BIN := $(VENV)/bin
@@ -36,6 +40,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/' | expand -t 12
 
 setup: $(STAMPS)/archive ## Python environment in .venv (PYTHON=python3.12 picks another), packages, jars
+	@:
 
 setup-dev: $(STAMPS)/dev $(STAMPS)/archive
 

@@ -7,7 +7,8 @@ it. tests/expectations/test_judge.py holds the verdicts against those that the l
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from expectations import import_great_expectations
@@ -21,9 +22,7 @@ SAMPLE_ROWS = 20
 """Rows shown of those that break a rule; as many as Great Expectations lists in a SUMMARY."""
 
 
-def judge_rule(
-    rule: Rule, measured: Measurement, query: str | None, sample: list[Any]
-) -> ExpectationValidationResult:
+def judge_rule(rule: Rule, measured: Measurement, query: str | None, sample: list[Any]) -> ExpectationValidationResult:
     """Judge a rule over rows by its counts; `sample` are broken values for the report, not for the verdict."""
     if rule.name in measured.raised:
         return as_raised(rule, measured.raised[rule.name])
@@ -32,6 +31,7 @@ def judge_rule(
         rule,
         {
             "table.row_count": measured.rows,
+            "filtered_row_count": measured.rows,
             "table.columns": list(measured.columns),
             "column_values.nonnull.unexpected_count": measured.nulls.get(rule.column or "", 0),
             "unexpected_count": failed,
@@ -52,7 +52,7 @@ def judge_fact(rule: FactRule, facts: Mapping[str, Any]) -> ExpectationValidatio
 
 
 def judge(rule: Rule | FactRule, values: Mapping[str, Any]) -> ExpectationValidationResult:
-    """Hand an expectation the metrics that it asks for, by name or by the part after the last dot, and let it decide."""
+    """Hand an expectation the metrics that it asks for, by name or by the part after the last dot."""
     configuration = {"result_format": {"result_format": "SUMMARY", "partial_unexpected_count": SAMPLE_ROWS}}
     try:
         expectation = build_expectation(rule)
@@ -106,3 +106,32 @@ def as_raised(rule: Rule | FactRule, message: str) -> ExpectationValidationResul
 def expectation_type(class_name: str) -> str:
     """Spell a class name as Great Expectations spells its type: ExpectColumnMax becomes expect_column_max."""
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in class_name).lstrip("_")
+
+
+def suite_result(name: str, run_id: str, results: Sequence[ExpectationValidationResult]) -> dict[str, Any]:
+    """Build Great Expectations' result of a whole suite, as JSON."""
+    import_great_expectations()
+    from great_expectations import __version__
+    from great_expectations.core import ExpectationSuiteValidationResult
+
+    passed = sum(bool(result.success) for result in results)
+    now = datetime.now(UTC).isoformat()
+    whole = ExpectationSuiteValidationResult(
+        success=passed == len(results),
+        results=list(results),
+        suite_name=name,
+        statistics={
+            "evaluated_expectations": len(results),
+            "successful_expectations": passed,
+            "unsuccessful_expectations": len(results) - passed,
+            "success_percent": 100 * passed / len(results) if results else None,
+        },
+        meta={
+            "run_id": {"run_name": run_id, "run_time": now},
+            "validation_time": now,
+            "great_expectations_version": __version__,
+            "active_batch_definition": {"data_asset_name": name},
+        },
+    )
+    document: dict[str, Any] = whole.to_json_dict()
+    return document

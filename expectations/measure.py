@@ -83,7 +83,7 @@ def count_rows(frame: DataFrame, rules: Iterable[Rule]) -> tuple[int, dict[str, 
 def count_keys(suite: Suite, frame: DataFrame, rule: Rule) -> int:
     """Count the rows whose key occurs more than once, or the keys whose group the rule's SQL selects."""
     if rule.kind == "groups":
-        return broken_groups(frame, rule).count()
+        return int(broken_groups(frame, rule).count())
     if surplus_copies(suite, frame, rule.group_by) == 0:
         return 0
     total = broken_groups(frame, rule).selectExpr("coalesce(sum(copies), 0)").first()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date
 
@@ -22,12 +23,16 @@ def failed_rows_query(rule: Rule | FactRule, table: Table, days: Sequence[date],
         broken = f"({rule.failed_rows_sql})"
     else:
         keys = ", ".join(rule.group_by)
-        groups = f"SELECT {keys} FROM {table.identifier}{where} GROUP BY {keys} HAVING {rule.failed_rows_sql}"
+        groups = f"SELECT {keys} FROM {table.identifier}{where} GROUP BY {keys} HAVING {rule.failed_rows_sql}"  # noqa: S608  # shown, not run
         broken = f"({keys}) IN ({groups})"
-    return f"SELECT * FROM {table.identifier}{where}{' AND ' if where else ' WHERE '}{broken}"
+    return f"SELECT * FROM {table.identifier}{where}{' AND ' if where else ' WHERE '}{broken}"  # noqa: S608  # shown, not run; from declarations only
 
 
-def query_command(query: str, snapshot_id: int | None) -> str:
-    """Return the command line that runs a query, on the snapshot that was audited."""
-    as_of = f" --as-of {snapshot_id}" if snapshot_id is not None else ""
+def query_command(query: str, table_name: str, snapshot_id: int | None) -> str:
+    """Return the command line that runs a query, on the snapshot that was audited.
+
+    A snapshot is one table's: a query that reads another one, too, is run on what is published.
+    """
+    is_of_one_table = set(re.findall(r"\bFROM (\w+\.\w+)", query)) == {table_name}
+    as_of = f" --as-of {snapshot_id}" if snapshot_id is not None and is_of_one_table else ""
     return f'lakehouse query{as_of} "{query}"'

@@ -116,6 +116,9 @@ def days_condition(table: Table, days: Sequence[date]) -> str:
     if table.replaced_by is None or not days:
         return ""
     ordered = sorted(set(days))
+    if len(ordered) == 1:
+        return f"{table.replaced_by} = DATE '{ordered[0]}'"
     if (ordered[-1] - ordered[0]).days == len(ordered) - 1:
         return f"{table.replaced_by} BETWEEN DATE '{ordered[0]}' AND DATE '{ordered[-1]}'"
-    return f"{table.replaced_by} IN ({', '.join(f"DATE '{day}'" for day in ordered)})"
+    listed = ", ".join(f"DATE '{day}'" for day in ordered)
+    return f"{table.replaced_by} IN ({listed})"

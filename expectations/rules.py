@@ -87,19 +87,24 @@ class Suite:
     fact_rules: tuple[FactRule, ...] = ()
 
     def __post_init__(self) -> None:
-        names = [rule.name for rule in (*self.rules, *self.fact_rules)]
+        names = [rule.name for rule in self.all_rules]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"{self.table.identifier}: rule names must be unique, twice there: {', '.join(twice)}")
 
+    @property
+    def all_rules(self) -> tuple[Rule | FactRule, ...]:
+        """The rules over rows, then those over facts."""
+        return (*self.rules, *self.fact_rules)
+
     def find(self, name: str) -> Rule | FactRule | None:
         """Return the rule of that name; None where the suite no longer has it."""
-        return next((rule for rule in (*self.rules, *self.fact_rules) if rule.name == name), None)
+        return next((rule for rule in self.all_rules if rule.name == name), None)
 
 
 def row_rule(name: str, severity: Severity, words: str, failed_rows_sql: str) -> Rule:
     """Demand something of every row, in SQL."""
-    query = f"SELECT * FROM {{batch}} WHERE {failed_rows_sql}"
+    query = f"SELECT * FROM {{batch}} WHERE {failed_rows_sql}"  # noqa: S608  # from declarations only
     expectation = Expectation("UnexpectedRowsExpectation", {"unexpected_rows_query": query})
     return Rule(name, severity, words, expectation, failed_rows_sql)
 
@@ -107,6 +112,6 @@ def row_rule(name: str, severity: Severity, words: str, failed_rows_sql: str) ->
 def group_rule(name: str, severity: Severity, words: str, group_by: tuple[str, ...], failed_groups_sql: str) -> Rule:
     """Demand something of every group of rows with equal keys, as a HAVING condition that selects the broken groups."""
     keys = ", ".join(group_by)
-    query = f"SELECT {keys} FROM {{batch}} GROUP BY {keys} HAVING {failed_groups_sql}"
+    query = f"SELECT {keys} FROM {{batch}} GROUP BY {keys} HAVING {failed_groups_sql}"  # noqa: S608  # from declarations only
     expectation = Expectation("UnexpectedRowsExpectation", {"unexpected_rows_query": query})
     return Rule(name, severity, words, expectation, failed_groups_sql, "groups", group_by)

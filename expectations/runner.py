@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
 from expectations.declared import OTHER_TYPES
-from expectations.judge import SAMPLE_ROWS, judge_fact, judge_rule
+from expectations.judge import SAMPLE_ROWS, expectation_type, judge_fact, judge_rule, suite_result
 from expectations.measure import Measurement, broken_groups, first_line, measure
 from expectations.queries import failed_rows_query
 from expectations.report import AuditReport, CheckResult, Sample
 from expectations.rules import FactRule, Rule, Suite
 from lakehouse.settings import Settings
+from lakehouse.tables import Table
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult
@@ -26,6 +26,30 @@ if TYPE_CHECKING:
 
 LINEAGE = ("_source_file", "_source_member", "_source_line")
 """Shown with every sampled row that has them: where the row came from."""
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What is audited, and what was counted of it."""
+
+    suite: Suite
+    frame: DataFrame
+    days: tuple[date, ...]
+    facts: Mapping[str, Any]
+    measured: Measurement
+    run_id: str
+    run_key: str
+    snapshot_id: int | None
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rule's result; without a verdict where its fact is not known yet."""
+
+    result: CheckResult
+    verdict: ExpectationValidationResult | None = None
+    sample: Sample | None = None
+    raised: str | None = None
 
 
 def audit(
@@ -41,49 +65,175 @@ def audit(
 ) -> AuditReport:
     """Hold the frame and the job's facts against the suite and leave a document for the pages.
 
-    The frame is exactly the rows that will differ from `main`, read from the audit branch; `days` are those of its
-    partitions, for the queries that show broken rows.
+    The frame is exactly the rows that will differ from `main`, read from the audit branch; `days` are the days that
+    they replace, and are asked from the frame where the caller names none.
     """
-    if suite.table.replaced_by is None:
-        days = ()
     measured = measure(suite, frame)
-    known = {**facts, OTHER_TYPES.fact: columns_of_other_type(suite, frame), **derived_facts(measured, facts, days)}
-    judged: list[ExpectationValidationResult] = []
-    results = []
-    samples: dict[str, Sample] = {}
-    raised: dict[str, str] = {}
-    template = CheckResult(
-        run_id, run_key, suite.table.identifier, snapshot_id, "", "", None, "critical", True, "", "", None, None, None,
-        datetime.now(UTC),
-    )  # fmt: skip
-    for rule in (*suite.rules, OTHER_TYPES, *suite.fact_rules):
-        query = failed_rows_query(rule, suite.table, days, run_id)
-        if isinstance(rule, FactRule):
-            if rule.may_be_unknown and known.get(rule.fact, 0) is None:
-                results.append(replace(template, **described(rule), observed="not known yet"))
-                continue
-            verdict = judge_fact(rule, known)
-        else:
-            if measured.failed.get(rule.name):
-                samples[rule.name] = sample_rows(suite, frame, rule)
-            verdict = judge_rule(rule, measured, query, broken_values(rule, samples.get(rule.name)))
-        judged.append(verdict)
-        if verdict.exception_info and verdict.exception_info.get("raised_exception"):
-            raised[rule.name] = str(verdict.exception_info["exception_message"])
-        result = replace(template, **described(rule), is_passed=bool(verdict.success))
-        seen = seen_by_rule(rule, measured, known, raised.get(rule.name))
-        results.append(replace(result, **seen, failed_rows_query=None if verdict.success else query))
+    audited_days = days_of(suite.table, frame, days)
+    counted = {
+        **facts,
+        **derived_facts(measured.rows, len(audited_days), facts),
+        OTHER_TYPES.fact: columns_of_other_type(suite.table, frame),
+    }
+    audited = Audited(suite, frame, audited_days, counted, measured, run_id, run_key, snapshot_id)
+    checks = [
+        *(check_rule(audited, rule) for rule in suite.rules),
+        *(check_fact(audited, rule) for rule in (OTHER_TYPES, *suite.fact_rules)),
+    ]
     report = AuditReport(
-        suite.table,
-        snapshot_id,
-        run_id,
-        run_key,
-        tuple(days),
-        measured.rows,
-        tuple(results),
-        samples,
-        validation_document(suite, judged, run_id),
-        raised,
+        table=suite.table,
+        snapshot_id=snapshot_id,
+        run_id=run_id,
+        run_key=run_key,
+        days=audited_days,
+        rows_evaluated=measured.rows,
+        results=tuple(check.result for check in checks),
+        samples={check.result.rule: check.sample for check in checks if check.sample},
+        validation=suite_result(suite.table.identifier, run_id, [check.verdict for check in checks if check.verdict]),
+        raised={check.result.rule: check.raised for check in checks if check.raised},
     )
     report.write(settings)
     return report
+
+
+def check_rule(audited: Audited, rule: Rule) -> Check:
+    """Judge a rule over rows; where it failed, fetch some of the rows that broke it."""
+    measured = audited.measured
+    failed = measured.failed.get(rule.name)
+    query = failed_rows_query(rule, audited.suite.table, audited.days, audited.run_id)
+    sample = sample_rows(audited, rule) if failed else None
+    verdict = judge_rule(rule, measured, query, broken_values(rule, sample))
+    raised = raised_by(verdict)
+    observed = f"could not be evaluated: {raised}" if raised else seen_in_rows(rule, measured)
+    result = check_result(audited, rule, verdict, observed, query=None if verdict.success else query, failed=failed)
+    return Check(result, verdict, sample, raised)
+
+
+def check_fact(audited: Audited, rule: FactRule) -> Check:
+    """Judge a number that the job counted."""
+    if rule.may_be_unknown and rule.fact in audited.facts and audited.facts[rule.fact] is None:
+        return Check(check_result(audited, rule, None, "not known yet"))
+    verdict = judge_fact(rule, audited.facts)
+    raised = raised_by(verdict)
+    observed = f"could not be evaluated: {raised}" if raised else number_text(audited.facts[rule.fact])
+    query = None if verdict.success else failed_rows_query(rule, audited.suite.table, audited.days, audited.run_id)
+    return Check(check_result(audited, rule, verdict, observed, query=query), verdict, None, raised)
+
+
+def check_result(
+    audited: Audited,
+    rule: Rule | FactRule,
+    verdict: ExpectationValidationResult | None,
+    observed: str,
+    *,
+    query: str | None = None,
+    failed: int | None = None,
+) -> CheckResult:
+    """Fill one row of quality.check_results."""
+    return CheckResult(
+        run_id=audited.run_id,
+        run_key=audited.run_key,
+        table_name=audited.suite.table.identifier,
+        snapshot_id=audited.snapshot_id,
+        rule=rule.name,
+        expectation=expectation_type(rule.expectation.type),
+        column_name=rule.column if isinstance(rule, Rule) else None,
+        severity=rule.severity,
+        is_passed=verdict is None or bool(verdict.success),
+        observed=observed,
+        threshold=threshold_text(rule),
+        rows_evaluated=audited.measured.rows,
+        rows_failed=failed,
+        failed_rows_query=query,
+        checked_at=datetime.now(UTC),
+    )
+
+
+def days_of(table: Table, frame: DataFrame, days: Sequence[date]) -> tuple[date, ...]:
+    """Return the audited days, ascending; none for a table that is replaced whole."""
+    if table.replaced_by is None:
+        return ()
+    if not days and table.replaced_by in frame.columns:
+        found = frame.select(table.replaced_by).where(f"{table.replaced_by} IS NOT NULL").distinct().collect()
+        days = [row[0] for row in found]
+    return tuple(sorted(set(days)))
+
+
+def derived_facts(rows: int, days: int, facts: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return ratios of what the job counted, where it did; None where there is nothing to compare with."""
+    derived: dict[str, float | None] = {}
+    if "rows_trailing_week_mean" in facts:
+        mean = facts["rows_trailing_week_mean"]
+        derived["rows_per_day_ratio"] = rows / days / float(mean) if mean and days else None
+    if "lines_in" in facts and "rows_rejected" in facts:
+        lines = facts["lines_in"]
+        derived["rejected_ratio"] = facts["rows_rejected"] / lines if lines else None
+    return derived
+
+
+def columns_of_other_type(table: Table, frame: DataFrame) -> int:
+    """Count the frame's columns whose type is not the declared one; missing columns are another rule's business."""
+    declared = {column.name: column.type for column in table.columns}
+    return sum(
+        declared.get(field.name, found) != found for field in frame.schema if (found := field.dataType.simpleString())
+    )
+
+
+def sample_rows(audited: Audited, rule: Rule) -> Sample | None:
+    """Fetch some of the rows, or keys, that break a rule, as text in UTC."""
+    if rule.kind == "rows":
+        words = set(re.findall(r"\w+", str(rule.failed_rows_sql)))
+        shown = {*audited.suite.table.primary_key, *LINEAGE, *words}
+        names = [name for name in audited.frame.columns if name in shown]
+        rows = audited.frame.where(str(rule.failed_rows_sql)).select(*names)
+    else:
+        rows = broken_groups(audited.frame, rule)
+        names = rows.columns
+    try:
+        found = rows.limit(SAMPLE_ROWS).selectExpr(*(f"CAST({name} AS STRING) AS {name}" for name in names)).collect()
+    except (PySparkException, Py4JError) as error:
+        return Sample(("no sample could be read",), ((first_line(error),),))
+    return Sample(tuple(names), tuple(tuple(row) for row in found))
+
+
+def broken_values(rule: Rule, sample: Sample | None) -> list[Any]:
+    """Return the values that Data Docs list: of the rule's column, or whole keys."""
+    if sample is None:
+        return []
+    if rule.column in sample.columns:
+        position = sample.columns.index(rule.column)
+        return [row[position] for row in sample.rows]
+    return [dict(zip(sample.columns, row, strict=True)) for row in sample.rows]
+
+
+def raised_by(verdict: ExpectationValidationResult) -> str | None:
+    """Return why a rule could not be evaluated; None where it was."""
+    information = verdict.exception_info or {}
+    return str(information["exception_message"]) if information.get("raised_exception") else None
+
+
+def seen_in_rows(rule: Rule, measured: Measurement) -> str:
+    """Say what was seen of a rule over rows."""
+    if rule.kind == "table":
+        is_about_rows = rule.expectation.type == "ExpectTableRowCountToBeBetween"
+        return f"{measured.rows:,} rows" if is_about_rows else ", ".join(measured.columns)
+    failed = measured.failed[rule.name]
+    return f"{failed:,} keys" if rule.kind == "groups" else f"{failed:,} of {measured.rows:,} rows"
+
+
+def threshold_text(rule: Rule | FactRule) -> str:
+    """Say what a rule demands, as a number where it is one."""
+    if isinstance(rule, FactRule):
+        low, high = rule.minimum, rule.maximum
+        if low == high:
+            return f"exactly {low}"
+        limits = [f"at least {low}" if low is not None else "", f"at most {high}" if high is not None else ""]
+        return " and ".join(limit for limit in limits if limit)
+    if rule.kind == "table":
+        return rule.words
+    return "no keys" if rule.kind == "groups" else "no rows"
+
+
+def number_text(value: Any) -> str:
+    """Write a counted number without noise digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -12,7 +12,6 @@ from datetime import date
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import (
@@ -82,11 +81,15 @@ def load(settings: Settings, table: Table) -> IcebergTable:
 
     Raises:
         BadInputError: the table does not exist yet.
+        UnavailableError: the database or the store does not answer.
     """
     try:
         return open_catalog(settings).load_table(table.identifier)
     except NoSuchTableError:
         raise BadInputError(f"{table.identifier} does not exist yet; a run or `lakehouse migrate` makes it") from None
+    except (SQLAlchemyError, OSError) as error:
+        why = str(error).splitlines()[0]
+        raise UnavailableError(f"{table.identifier} can't be loaded ({why}); `lakehouse doctor` says more") from error
 
 
 def migrate(settings: Settings) -> list[str]:
@@ -220,12 +223,19 @@ def as_date(value: Any) -> date:
     return value if isinstance(value, date) else date.fromordinal(date(1970, 1, 1).toordinal() + int(value))
 
 
+def rows_per_day(iceberg: IcebergTable, column: str) -> dict[date, int]:
+    """Return the rows on `main` of each day that has some, from the partitions in the metadata."""
+    counts: dict[date, int] = {}
+    if iceberg.current_snapshot() is not None:
+        for row in iceberg.inspect.partitions().select(["partition", "record_count"]).to_pylist():
+            day = as_date(row["partition"][column])
+            counts[day] = counts.get(day, 0) + row["record_count"]
+    return counts
+
+
 def published_days(iceberg: IcebergTable, column: str) -> list[date]:
-    """Return the days that have rows on `main`, ascending, from the partitions in the metadata."""
-    if iceberg.current_snapshot() is None:
-        return []
-    partitions = iceberg.inspect.partitions().column("partition").combine_chunks()
-    return sorted({as_date(value) for value in pc.struct_field(partitions, column).to_pylist()})
+    """Return the days that have rows on `main`, ascending."""
+    return sorted(rows_per_day(iceberg, column))
 
 
 def append_log(settings: Settings, table: Table, rows: list[dict[str, Any]]) -> None:
@@ -245,7 +255,7 @@ def append_log(settings: Settings, table: Table, rows: list[dict[str, Any]]) -> 
             if not any(append_id == summary_of(snapshot).get(APPEND_ID) for snapshot in main_history(iceberg)):
                 iceberg.append(arrow, snapshot_properties={APPEND_ID: append_id})
             return
-        except (CommitFailedException, SQLAlchemyError, OSError) as error:
+        except (CommitFailedException, UnavailableError, SQLAlchemyError, OSError) as error:
             failure = error
             logger.warning("appending to %s: %s; trying again", table.identifier, error)
     raise UnavailableError(f"{len(rows)} rows could not be appended to {table.identifier}: {failure}")

@@ -46,8 +46,9 @@ def format_days(days: Iterable[date]) -> str:
 
 def parse_days(text: str) -> list[date]:
     """Read what `format_days` wrote."""
-    days = []
+    days: list[date] = []
     for part in text.split(",") if text else []:
         first, _, last = part.partition("..")
-        days += day_range(date.fromisoformat(first), date.fromisoformat(last or first) + ONE_DAY)
+        ends = (date.fromisoformat(first).toordinal(), date.fromisoformat(last or first).toordinal())
+        days += [date.fromordinal(number) for number in range(ends[0], ends[1] + 1)]
     return days

@@ -133,7 +133,8 @@ def _ivy_module(jars: Sequence[Jar]) -> str:
     )
     return (
         '<ivy-module version="2.0"><info organisation="local" module="jars"/>'
-        f'<configurations><conf name="default"/></configurations><dependencies>{dependencies}</dependencies></ivy-module>'
+        '<configurations><conf name="default"/></configurations>'
+        f"<dependencies>{dependencies}</dependencies></ivy-module>"
     )
 
 
@@ -149,10 +150,13 @@ def _ivy_jar() -> Path:
 
 
 def _reason(done: subprocess.CompletedProcess[str]) -> str:
-    """Return the line of Ivy's output that says most; it prints hundreds."""
-    lines = [line.strip(" \t:") for line in (done.stdout + done.stderr).splitlines()]
-    telling = [line for line in lines if re.search(r"exception|not found|refused|timed out|denied|error", line, re.I)]
-    return (telling or [line for line in lines if line] or [f"it ended with {done.returncode}"])[0]
+    """Return the line of Ivy's output that says most; a repository out of reach comes before what it did not give."""
+    lines = [line.strip(" \t:") for line in (done.stdout + done.stderr).splitlines() if line.strip(" \t:")]
+    for telling in ("access error", "exception", "not found", "error"):
+        for line in lines:
+            if telling in line.lower():
+                return line
+    return lines[-1] if lines else f"it ended with {done.returncode}"
 
 
 def main() -> int:

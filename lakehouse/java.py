@@ -43,7 +43,8 @@ def java_problem(environment: Mapping[str, str] = os.environ) -> tuple[str, str]
     wanted = " or ".join(str(version) for version in SUPPORTED)
     java = find_java(environment)
     if java is None:
-        where = f"JAVA_HOME={environment['JAVA_HOME']} has no bin/java" if environment.get("JAVA_HOME") else "no java on PATH"
+        home = environment.get("JAVA_HOME")
+        where = f"JAVA_HOME={home} has no bin/java" if home else "no java on PATH"
         return f"expected Java {wanted}, {where}", _mend()
     version = java_version(java)
     if version not in SUPPORTED:

@@ -1,7 +1,7 @@
 """Embedded SQL over the Iceberg tables: DuckDB reads the data files, PyIceberg says which ones belong to a snapshot.
 
-A query names tables as `layer.name` or `lakehouse.layer.name`, and their metadata as Trino does: `layer."name$snapshots"`,
-also `$refs`, `$files`, `$history`. It sees one snapshot per table, chosen before the query starts.
+A query names tables as `layer.name` or `lakehouse.layer.name`, and their metadata as Trino does:
+`layer."name$snapshots"`, also `$refs`, `$files`, `$history`. It sees one snapshot per table, chosen before it starts.
 Only the data files of the named tables can be read, nothing can be written, and times are UTC.
 """
 
@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import duckdb
 import pyarrow as pa
@@ -21,8 +20,8 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table as IcebergTable
-from pyiceberg.table.snapshots import Snapshot
 
+from lakehouse.as_of import listed, resolve_snapshot
 from lakehouse.catalog import open_catalog
 from lakehouse.errors import BadInputError
 from lakehouse.settings import Settings
@@ -31,14 +30,9 @@ from lakehouse.tables import CATALOG
 METADATA_TABLES = ("snapshots", "refs", "files", "history")
 STATEMENTS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 BATCH_ROWS = 50_000
-MAX_LISTED = 12
-"""Names in an error message: enough to find the right one, still one line on a screen."""
 
-CONFIGURATION = {
-    "python_enable_replacements": False,  # a name in the query is a table, never a variable of this process
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-}
+CONFIGURATION = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+"""No download at run time: all that is needed is built in."""
 
 
 @dataclass(frozen=True)
@@ -104,38 +98,6 @@ def find_references(sql: str, identifiers: tuple[str, ...]) -> tuple[Reference, 
     return tuple(references)
 
 
-def resolve_snapshot(table: IcebergTable, as_of: str | None) -> Snapshot | None:
-    """Return the snapshot that `as_of` means, main's where it is None; None for a table without one.
-
-    Raises:
-        BadInputError: the table has no such tag, branch or snapshot, or none that old.
-    """
-    if as_of is None:
-        return table.current_snapshot()
-    name = ".".join(table.name())
-    references = table.refs()
-    if as_of in references:
-        return table.snapshot_by_id(references[as_of].snapshot_id)
-    if as_of.isdecimal():
-        found = table.snapshot_by_id(int(as_of))
-        if found is None:
-            ids = [str(snapshot.snapshot_id) for snapshot in reversed(table.snapshots())]
-            raise BadInputError(f"{name} has no snapshot {as_of}; it has {_listed(ids)}")
-        return found
-    try:
-        moment = datetime.fromisoformat(as_of)
-    except ValueError:
-        raise BadInputError(
-            f"{name} has no tag or branch {as_of!r}, and it is no snapshot id or time like 2024-08-08T12:00:00Z; "
-            f"there are {_listed(sorted(references))}"
-        ) from None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    found = table.snapshot_as_of_timestamp(int(moment.timestamp() * 1000))
-    if found is None:
-        raise BadInputError(f"{name} did not exist yet, or is no longer remembered, as of {moment.isoformat()}")
-    return found
-
-
 def _existing_catalog(settings: Settings) -> Catalog:
     if settings.profile == "embedded" and not settings.catalog_file.is_file():
         raise BadInputError(f"{settings.home} has no tables yet; make some: lakehouse demo")
@@ -192,15 +154,13 @@ def _add_table(
 def _view(connection: duckdb.DuckDBPyConnection, schema: Schema, paths: list[str]) -> str:
     """Return a SELECT over the files; a column that a file lacks, being younger, is null and has its type."""
     typed = connection.from_arrow(_arrow_schema(schema).empty_table())
-    empty = ", ".join(
-        f'NULL::{kind} AS "{name}"' for name, kind in zip(typed.columns, typed.types, strict=True)
-    )
+    empty = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in zip(typed.columns, typed.types, strict=True))
     columns = ", ".join(f'"{name}"' for name in typed.columns)
     if not paths:
-        return f"SELECT {columns} FROM (SELECT {empty} WHERE false)"
+        return f"SELECT {columns} FROM (SELECT {empty} WHERE false)"  # noqa: S608 - names from the table's own schema
     listed = ", ".join(_quote(path) for path in paths)
     read = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
-    return f"SELECT {columns} FROM (SELECT {empty} WHERE false UNION ALL BY NAME SELECT * FROM {read})"
+    return f"SELECT {columns} FROM (SELECT {empty} WHERE false UNION ALL BY NAME SELECT * FROM {read})"  # noqa: S608
 
 
 def _arrow_schema(schema: Schema) -> pa.Schema:
@@ -222,7 +182,7 @@ def _metadata(table: IcebergTable, metadata: str, as_of: str | None) -> pa.Table
 
 def _add_rows(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
     connection.register("rows_to_add", rows)
-    connection.execute(f"CREATE TABLE {name} AS SELECT * FROM rows_to_add")
+    connection.execute(f"CREATE TABLE {name} AS SELECT * FROM rows_to_add")  # noqa: S608
     connection.unregister("rows_to_add")
 
 
@@ -256,10 +216,4 @@ def _explain(error: duckdb.Error, sql: str, settings: Settings) -> str:
 
 def _near(name: str, identifiers: tuple[str, ...]) -> str:
     near = difflib.get_close_matches(name, identifiers, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(near)}?" if near else f"there are {_listed(list(identifiers))}"
-
-
-def _listed(names: list[str]) -> str:
-    if not names:
-        return "none"
-    return ", ".join(names[:MAX_LISTED]) + (f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else "")
+    return f"did you mean {' or '.join(near)}?" if near else f"there are {listed(list(identifiers))}"

@@ -23,7 +23,7 @@ from rich.table import Table
 NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any) -> Any:  # noqa: PLR0911 - one line per kind of value
     """Return a value as JSON can hold it."""
     match value:
         case None | bool() | int() | str():

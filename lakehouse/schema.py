@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -103,9 +104,10 @@ def sort_order(table: Table) -> SortOrder:
     )
 
 
-def arrow_schema(table: Table) -> pa.Schema:
-    """Return the columns as Arrow fields, in declared order."""
-    return pa.schema([pa.field(column.name, arrow_type(column.type)) for column in table.columns])
+def arrow_schema(table: Table, names: Sequence[str] | None = None) -> pa.Schema:
+    """Return the columns, or those named, as Arrow fields in declared order."""
+    chosen = [column for column in table.columns if names is None or column.name in names]
+    return pa.schema([pa.field(column.name, arrow_type(column.type)) for column in chosen])
 
 
 def arrow_table(table: Table, rows: list[dict[str, Any]]) -> pa.Table:
@@ -113,6 +115,7 @@ def arrow_table(table: Table, rows: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=arrow_schema(table))
 
 
-def spark_schema(table: Table) -> str:
-    """Return the columns as Spark's DDL string."""
-    return ", ".join(f"`{column.name}` {column.type}" for column in table.columns)
+def spark_schema(table: Table, names: Sequence[str] | None = None) -> str:
+    """Return the columns, or those named, as Spark's DDL string."""
+    chosen = [column for column in table.columns if names is None or column.name in names]
+    return ", ".join(f"`{column.name}` {column.type}" for column in chosen)

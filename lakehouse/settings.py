@@ -30,7 +30,9 @@ class Settings(BaseSettings):
 
     profile: Literal["embedded", "stack"] = "embedded"
     home: Path = Field(default=DEFAULT_HOME, description="Folder of all state.")
-    landing: str = Field(default="", description="Where files land: a folder or s3://bucket/prefix; default <home>/landing.")
+    landing: str = Field(
+        default="", description="Where files land: a folder or s3://bucket/prefix; default <home>/landing."
+    )
     warehouse: str = Field(default="", description="Root of the tables' files; default file://<home>/warehouse.")
 
     catalog_host: str = "127.0.0.1"

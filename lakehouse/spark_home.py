@@ -41,7 +41,8 @@ MASTER="${{MASTER:-${{LAKEHOUSE_SPARK_MASTER:-local[*]}}}}"
 """
 
 LOG4J = """\
-# Written by python -m lakehouse.spark_home. An exception that ends a job reaches Python whole; here its first line will do.
+# Written by python -m lakehouse.spark_home
+# An exception that ends a job reaches Python whole; on the console its first line will do
 rootLogger.level = error
 rootLogger.appenderRef.stderr.ref = stderr
 appender.console.type = Console

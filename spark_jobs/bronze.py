@@ -13,8 +13,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-
-from pyspark.sql import functions as F
+from functools import partial
 
 from lakehouse.errors import BadInputError, ExitCode
 from lakehouse.schema import spark_schema
@@ -30,7 +29,7 @@ from spark_jobs.sources import base, reading
 from spark_jobs.sources.base import UnreadableFileError
 from spark_jobs.sources.discovery import claim_file
 from spark_jobs.sources.landing import LandedFile, list_landing, read_bytes
-from spark_jobs.stage import Branch, stage_files, stage_frame
+from spark_jobs.stage import Branch, delete_rows, stage_files, stage_frame
 
 logger = logging.getLogger(__name__)
 
@@ -81,13 +80,13 @@ def plan_files(request: Request, dataset: str) -> Plan:
     inputs: dict[date, list[str]] = {}
     for new in files.values():
         for day in delivery_days(new, request.settings):
-            inputs.setdefault(day, []).append(new.sha256)
+            inputs.setdefault(day, []).append(f"new {new.sha256}")
     for entry in manifest.accepted(entries, dataset):
-        if entry.delivery_date in inputs:
-            inputs[entry.delivery_date].append(entry.source_sha256)
+        if entry.delivery_date in inputs:  # told apart from new: B in place of A is another day than A in place of B
+            inputs[entry.delivery_date].append(f"present {entry.source_sha256}")
     lines = [f"read {new.landed.path} ({new.landed.bytes} bytes, sha256 {new.sha256})" for new in files.values()]
     return Plan(
-        {day: sorted(set(hashes)) for day, hashes in inputs.items()},
+        {day: sorted(set(texts)) for day, texts in inputs.items()},
         tuple(lines),
         Delivered(entries, tuple(files.values()), dataset),
     )
@@ -154,8 +153,12 @@ def build_writes(request: Request, delivered: Delivered, attempt: Attempt, table
             Write(
                 table,
                 table_days,
-                lambda branch: stage_deliveries(branch, rows, readable, table_days),
-                lambda branch, _: {"unbalanced_files": count_unbalanced(branch, rows, delivered.dataset, table_days)},
+                lambda branch: stage_deliveries(
+                    branch, manifest.accepted(rows, delivered.dataset), readable, table_days
+                ),
+                lambda branch, _: {
+                    "manifest_row_difference": row_difference(branch, rows, delivered.dataset, table_days)
+                },
             ),
         )
     return writes
@@ -164,18 +167,18 @@ def build_writes(request: Request, delivered: Delivered, attempt: Attempt, table
 def entries_of(result: Converted, dataset: str, ingested_at: datetime) -> Iterable[Entry]:
     """Yield the manifest's rows of one file."""
     file, claim = result.file, result.file.claim
-    common = {
-        "dataset": dataset,
-        "source": claim.source,
-        "delivery_part": claim.delivery_part,
-        "source_file": file.landed.path,
-        "source_sha256": file.sha256,
-        "bytes": file.landed.bytes,
-        "ingested_at": ingested_at,
-    }
+    entry = partial(
+        Entry,
+        dataset=dataset,
+        source=claim.source,
+        delivery_part=claim.delivery_part,
+        source_file=file.landed.path,
+        source_sha256=file.sha256,
+        bytes=file.landed.bytes,
+        ingested_at=ingested_at,
+    )
     if result.unreadable is not None:
-        yield Entry(
-            **common,
+        yield entry(
             delivery_date=claim.delivery_date or UNKNOWN_DAY,
             instrument_id=claim.instrument_id,
             rows=0,
@@ -186,7 +189,7 @@ def entries_of(result: Converted, dataset: str, ingested_at: datetime) -> Iterab
             reason=result.unreadable,
         )
     for delivery in result.deliveries:
-        yield Entry(**common, **vars(delivery), verdict="accepted", reason=None)
+        yield entry(**vars(delivery), verdict="accepted", reason=None)
 
 
 def stage_manifest(branch: Branch, rows: Sequence[Entry], days: Sequence[date]) -> Sequence[date]:
@@ -196,31 +199,33 @@ def stage_manifest(branch: Branch, rows: Sequence[Entry], days: Sequence[date]) 
 
 
 def stage_deliveries(
-    branch: Branch, rows: Sequence[Entry], readable: Sequence[Converted], days: Sequence[date]
+    branch: Branch, expected: Sequence[Entry], readable: Sequence[Converted], days: Sequence[date]
 ) -> Sequence[date]:
-    """Take out what the new deliveries replace, and what a run that died left of them, and add their files."""
-    stale = {entry.source_sha256 for entry in rows if entry.verdict == "superseded"}
-    stale |= {result.file.sha256 for result in readable}
-    present = branch.read_days(days).where(F.col("_source_sha256").isin(sorted(stale)))
-    if not present.isEmpty():
-        listed_days = ", ".join(f"DATE '{day}'" for day in days)
-        listed_hashes = ", ".join(f"'{sha256}'" for sha256 in sorted(stale))
-        branch.spark.sql(
-            f"DELETE FROM {branch.writable_name} WHERE delivery_date IN ({listed_days}) "
-            f"AND _source_sha256 IN ({listed_hashes})"
-        )
+    """Add the files of the new deliveries to what the manifest to come expects of the old ones, and to nothing else.
+
+    Taken out are deliveries that are replaced, and those of a run that died before it wrote the manifest.
+    """
+    keys = ("delivery_date", "instrument_id", "_source_sha256")
+    kept = {(entry.delivery_date, entry.instrument_id, entry.source_sha256) for entry in expected}
+    kept -= {
+        (delivery.delivery_date, delivery.instrument_id, result.file.sha256)
+        for result in readable
+        for delivery in result.deliveries
+    }
+    present = {tuple(row) for row in branch.read_days(days).select(*keys).distinct().collect()}
+    delete_rows(branch, keys, sorted(present - kept))
     return stage_files(branch, [file for result in readable for file in result.data_files], days)
 
 
-def count_unbalanced(branch: Branch, rows: Sequence[Entry], dataset: str, days: Sequence[date]) -> int:
-    """Count the files whose rows on the branch are not what the manifest is going to say."""
+def row_difference(branch: Branch, rows: Sequence[Entry], dataset: str, days: Sequence[date]) -> int:
+    """Count the lines that are on the branch and not in the manifest to come, or the other way round, file by file."""
     expected: dict[str, int] = {}
     for entry in manifest.accepted(rows, dataset):
         if entry.delivery_date in days:
             expected[entry.source_sha256] = expected.get(entry.source_sha256, 0) + entry.rows
     counted = branch.read_days(days).groupBy("_source_sha256").count().collect()
     found = {row["_source_sha256"]: row["count"] for row in counted}
-    return len(set(expected.items()) ^ set(found.items()))
+    return sum(abs(expected.get(sha256, 0) - found.get(sha256, 0)) for sha256 in {*expected, *found})
 
 
 def summarize(request: Request, plan: Plan, published: Sequence[Published]) -> Summary:

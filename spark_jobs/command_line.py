@@ -1,4 +1,4 @@
-"""The command line that every job has: `spark-submit <job>.py --from DAY --to DAY`, one line at the end, an exit code."""
+"""The command line of every job: `spark-submit <job>.py --from DAY --to DAY`, one line at the end, an exit code."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from expectations import warm_up
 from lakehouse.days import day_range, parse_day
 from lakehouse.errors import BadInputError, ExitCode, LakehouseError
 from lakehouse.settings import settings
@@ -27,7 +28,9 @@ def parse_arguments(arguments: Sequence[str] | None, description: str) -> argpar
     parser.add_argument("--from", dest="first", metavar="DAY", help="first day, e.g. 2024-08-08; without it every day")
     parser.add_argument("--to", dest="last", metavar="DAY", help="the day after the last one")
     parser.add_argument("--landing", metavar="DIR", help="folder or s3:// prefix of delivered files")
-    parser.add_argument("--replace", action="store_true", help="let a delivery with other bytes take the old one's place")
+    parser.add_argument(
+        "--replace", action="store_true", help="let a delivery with other bytes take the old one's place"
+    )
     parser.add_argument("--strict", action="store_true", help="publish nothing where a file can't be read")
     parser.add_argument("--dry-run", action="store_true", help="say what would be read and replaced; change nothing")
     parser.add_argument("--debug", action="store_true", help="show the traceback of a crash")
@@ -70,19 +73,22 @@ def main(job: Job, arguments: Sequence[str] | None = None) -> None:
 
 def finish(arguments: argparse.Namespace, name: str, work: Callable[[Request], ExitCode]) -> None:
     """Do the work of a request and leave the process; a failure is one line on standard error."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING, stream=sys.stderr
+    )
     logging.getLogger("spark_jobs").setLevel(logging.INFO)
     logging.Formatter.converter = time.gmtime
+    warm_up()  # importing Great Expectations takes seconds, which pass while Spark starts
     try:
         code = work(build_request(arguments, name))
     except LakehouseError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201  # the command line's own output
+        print(f"error: {error}", file=sys.stderr)
         code = error.exit_code
     except Exception as error:
         if arguments.debug:
             raise
         line = str(error).splitlines()[0] if str(error) else ""
-        print(f"error: {type(error).__name__}: {line} (--debug shows where)", file=sys.stderr)  # noqa: T201
+        print(f"error: {type(error).__name__}: {line} (--debug shows where)", file=sys.stderr)
         code = ExitCode.CRASH
     sys.stdout.flush()
     sys.exit(int(code))
@@ -93,6 +99,4 @@ def tell(outcome: Outcome) -> None:
     failed = outcome.exit_code not in (ExitCode.DONE, ExitCode.QUARANTINED)
     prefix = "error: " if failed else ""
     stream = sys.stderr if failed else sys.stdout
-    print(f"{prefix}{outcome.job.name}: {outcome.message}", file=stream)  # noqa: T201
-
-
+    print(f"{prefix}{outcome.job.name}: {outcome.message}", file=stream)

@@ -102,8 +102,8 @@ def merge(entries: Sequence[Entry], new: Sequence[Entry], is_replacing: bool) ->
             if old is not None and old.source_sha256 != entry.source_sha256:
                 if not is_replacing:
                     raise BadInputError(
-                        f"{entry.source_file}: {describe(entry)} was delivered before with other bytes: accepted sha256 "
-                        f"{old.source_sha256} ({old.source_file}), found sha256 {entry.source_sha256}; "
+                        f"{entry.source_file}: {describe(entry)} was delivered before with other bytes: accepted "
+                        f"sha256 {old.source_sha256} ({old.source_file}), found sha256 {entry.source_sha256}; "
                         "run with --replace if the new file is to take its place"
                     )
                 reason = f"replaced by {entry.source_file}, sha256 {entry.source_sha256}"

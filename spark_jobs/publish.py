@@ -6,30 +6,26 @@ commit on a branch, `main` stays readable. Tables of one run are audited all bef
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import date, datetime, timedelta
+from typing import Any
 
-from expectations.runner import audit
 from py4j.protocol import Py4JError
-from pyiceberg.exceptions import RESTError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
-from sqlalchemy.exc import SQLAlchemyError
 
 from expectations import suite_for
+from expectations.runner import audit
 from lakehouse.catalog import (
-    DAY_KEYS,
     RUN_ID,
-    RUN_KEY,
     append_log,
     last_replacements,
     load,
     main_history,
+    rows_per_day,
     summary_of,
 )
 from lakehouse.days import format_days
@@ -37,10 +33,7 @@ from lakehouse.errors import AuditFailedError, LakehouseError, UnavailableError
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
 from lakehouse.tables.logs import CHECK_RESULTS
-from spark_jobs.stage import Branch
-
-if TYPE_CHECKING:
-    pass
+from spark_jobs.stage import Branch, change_references
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +67,7 @@ class Attempt:
     spark: SparkSession
     settings: Settings
     run_id: str
+    run_key: str
     day_keys: Mapping[date, str]
     started_at: datetime
     bases: Mapping[str, int | None]
@@ -83,18 +77,9 @@ class Attempt:
         """The run's branch, the same name in each of its tables."""
         return f"audit_{self.run_id}"
 
-    @property
-    def run_key(self) -> str:
-        """The run's key: it stands for the keys of all its days."""
-        return hashlib.sha256(
-            "\n".join(f"{day}={key}" for day, key in sorted(self.day_keys.items())).encode()
-        ).hexdigest()[:32]
-
-    @property
-    def properties(self) -> dict[str, str]:
-        """What every snapshot of the run says of itself; the days that it replaced come with each write."""
-        keys = ",".join(f"{day}={key}" for day, key in sorted(self.day_keys.items()))
-        return {RUN_KEY: self.run_key, RUN_ID: self.run_id, DAY_KEYS: keys}
+    def branch(self, table: Table) -> Branch:
+        """The run's branch of a table, whether it exists yet or not."""
+        return Branch(self.spark, table, self.branch_name, self.run_id, self.run_key, self.day_keys)
 
 
 @dataclass(frozen=True)
@@ -158,7 +143,18 @@ def stage(attempt: Attempt, write: Write, branch: Branch) -> Staged:
     days = tuple(write.stage(branch))
     snapshot_id = load(attempt.settings, write.table).refs()[branch.name].snapshot_id
     logger.info("staged %s on branch %s: %s", write.table.identifier, branch.name, format_days(days))
-    return Staged(write, branch, snapshot_id, days, write.facts(branch, days))
+    facts = {"rows_trailing_week_mean": trailing_week_mean(attempt.settings, write.table, days)}
+    return Staged(write, branch, snapshot_id, days, {**facts, **write.facts(branch, days)})
+
+
+def trailing_week_mean(settings: Settings, table: Table, days: Sequence[date]) -> float | None:
+    """Return the mean of rows per published day in the week before the days; None where there is none."""
+    if table.replaced_by is None or not days:
+        return None
+    week = [min(days) - timedelta(days=number) for number in range(1, 8) if min(days) > date.min + timedelta(days=7)]
+    rows = rows_per_day(load(settings, table), table.replaced_by)
+    counts = [rows[day] for day in week if day in rows]
+    return sum(counts) / len(counts) if counts else None
 
 
 def open_branch(attempt: Attempt, table: Table) -> Branch:
@@ -168,10 +164,9 @@ def open_branch(attempt: Attempt, table: Table) -> Branch:
         MainMovedError: `main` is no longer where the plan was made from.
     """
     days = attempt.settings.audit_branch_max_age_days
-    attempt.spark.sql(
-        f"ALTER TABLE {table.full_name} CREATE OR REPLACE BRANCH {attempt.branch_name} RETAIN {days} DAYS"
-    )
-    branch = Branch(attempt.spark, table, attempt.branch_name, attempt.properties)
+    statement = f"ALTER TABLE {table.full_name} CREATE OR REPLACE BRANCH {attempt.branch_name} RETAIN {days} DAYS"
+    change_references(lambda: attempt.spark.sql(statement))
+    branch = attempt.branch(table)
     if main_snapshot(attempt.settings, table) != attempt.bases[table.identifier]:
         drop_branch(branch)
         raise MainMovedError(f"{table.identifier} was published by another run meanwhile")
@@ -193,6 +188,7 @@ def audit_all(attempt: Attempt, staged: Sequence[Staged]) -> None:
             run_key=attempt.run_key,
             snapshot_id=item.snapshot_id,
             settings=attempt.settings,
+            days=item.days,
         )
         for item in staged
     ]
@@ -213,7 +209,9 @@ def fast_forward(attempt: Attempt, staged: Staged) -> None:
         UnavailableError: the catalog did not apply it, or can't be asked.
     """
     try:
-        staged.branch.java_table().manageSnapshots().fastForwardBranch("main", staged.branch.name).commit()
+        change_references(
+            lambda: staged.branch.java_table().manageSnapshots().fastForwardBranch("main", staged.branch.name).commit()
+        )
     except (Py4JError, PySparkException) as error:
         settle(attempt, staged, error)
     logger.info("published %s: snapshot %s", staged.write.table.identifier, staged.snapshot_id)
@@ -225,11 +223,11 @@ def settle(attempt: Attempt, staged: Staged, error: Exception) -> None:
     An answer can be lost after the database applied the commit, so the exception itself proves nothing.
     """
     table = staged.write.table.identifier
-    why = str(error).splitlines()[0]
+    why = reason_of(error)
     for _ in range(SETTLE_ATTEMPTS):
         try:
             iceberg = load(attempt.settings, staged.write.table)
-        except (SQLAlchemyError, OSError, RESTError, UnavailableError):
+        except UnavailableError:
             time.sleep(SETTLE_PAUSE_S)
             continue
         if any(snapshot.snapshot_id == staged.snapshot_id for snapshot in main_history(iceberg)):
@@ -240,6 +238,12 @@ def settle(attempt: Attempt, staged: Staged, error: Exception) -> None:
             raise MainMovedError(f"{table} was published by another run meanwhile") from error
         raise UnavailableError(f"{table} was not published: {why}; main is as it was, run the same again") from error
     raise UnavailableError(f"whether {table} was published is unknown, the catalog is away: {why}; run the same again")
+
+
+def reason_of(error: Exception) -> str:
+    """Return the one line that tells what happened; a Java exception stands behind the name of the called method."""
+    cause = getattr(error, "java_exception", None)
+    return next(iter(str(cause or error).splitlines()), type(error).__name__)
 
 
 def rows_added(attempt: Attempt, table: Table) -> int:
@@ -254,6 +258,6 @@ def rows_added(attempt: Attempt, table: Table) -> int:
 def drop_branch(branch: Branch) -> None:
     """Remove an audit branch; one that stays behind is expired by its age, so a failure here fails nothing."""
     try:
-        branch.java_table().manageSnapshots().removeBranch(branch.name).commit()
+        change_references(lambda: branch.java_table().manageSnapshots().removeBranch(branch.name).commit())
     except (Py4JError, PySparkException) as error:
-        logger.warning("branch %s of %s stays: %s", branch.name, branch.table.identifier, str(error).splitlines()[0])
+        logger.warning("branch %s of %s stays: %s", branch.name, branch.table.identifier, reason_of(error))

@@ -62,12 +62,14 @@ class Request:
 class Plan:
     """What a run would do. `inputs` tells, for each day, what its rows are made from, as texts that change with it.
 
-    `lines` are for a person; `state` is handed to `build`.
+    `later` are the inputs of days that nobody asked for but that a carried state may reach. `lines` are for a person;
+    `state` is handed to `build`.
     """
 
     inputs: Mapping[date, Sequence[str]]
     lines: tuple[str, ...] = ()
     state: Any = None
+    later: Mapping[date, Sequence[str]] = field(default_factory=dict)
 
     @property
     def days(self) -> tuple[date, ...]:
@@ -130,7 +132,7 @@ def day_keys(job: Job, plan: Plan) -> dict[date, str]:
     for table in job.tables:
         common.update(repr(table).encode())
     keys = {}
-    for day, inputs in plan.inputs.items():
+    for day, inputs in {**plan.later, **plan.inputs}.items():
         digest = common.copy()
         digest.update("\n".join((str(day), *inputs)).encode())
         keys[day] = digest.hexdigest()[:KEY_LENGTH]
@@ -150,9 +152,12 @@ def run(job: Job, request: Request) -> Outcome:
         outcome = run_unrecorded(job, request)
     except LakehouseError as error:
         outcome = Outcome(job, OUTCOMES[error.exit_code], error.exit_code, str(error))
+        if not request.is_dry_run:
+            record_failure(request, outcome, time.monotonic() - begin)
+        return outcome
     except Exception as error:
         outcome = Outcome(job, "crash", ExitCode.CRASH, f"{type(error).__name__}: {error}".splitlines()[0])
-        record(request, outcome, time.monotonic() - begin)
+        record_failure(request, outcome, time.monotonic() - begin)
         raise
     if not request.is_dry_run:
         record(request, outcome, time.monotonic() - begin)
@@ -169,13 +174,18 @@ def run_unrecorded(job: Job, request: Request) -> Outcome:
         bases = {table.identifier: main_snapshot(request.settings, table) for table in job.tables}
         plan = job.plan(request)
         keys = day_keys(job, plan)
-        due = due_days(request.settings, job.tables, keys)
+        due = due_days(request.settings, job.tables, {day: keys[day] for day in plan.days})
         if not due:
             what = f"done already: {format_days(plan.days)}" if plan.days else "nothing to do"
             return Outcome(job, "done already", ExitCode.DONE, what)
-        plan = replace(plan, inputs={day: plan.inputs[day] for day in due})
+        later = {**plan.inputs, **plan.later}
+        plan = replace(
+            plan,
+            inputs={day: plan.inputs[day] for day in due},
+            later={day: texts for day, texts in later.items() if day not in due},
+        )
         attempt = Attempt(
-            request.spark, request.settings, request.run_id, {day: keys[day] for day in due}, request.started_at, bases
+            request.spark, request.settings, request.run_id, combine_keys(keys, due), keys, request.started_at, bases
         )
         if request.is_dry_run:
             message = "\n".join((f"{job.name} would replace {format_days(due)}", *plan.lines))
@@ -192,6 +202,12 @@ def run_unrecorded(job: Job, request: Request) -> Outcome:
         return Outcome(job, outcome, summary.exit_code, message, days, summary, attempt.run_key)
     attempts = request.settings.publish_attempts
     raise ConflictError(f"{job.name}: other runs published first {attempts} times; run it again when they are through")
+
+
+def combine_keys(keys: Mapping[date, str], days: Sequence[date]) -> str:
+    """Return the run's key, which stands for the keys of its days."""
+    text = "\n".join(f"{day}={keys[day]}" for day in sorted(days))
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
 
 def due_days(settings: Settings, tables: Sequence[Table], keys: Mapping[date, str]) -> tuple[date, ...]:
@@ -235,6 +251,14 @@ def record(request: Request, outcome: Outcome, seconds: float) -> None:
         *(summary.rows_duplicate, seconds, snapshot_id),
     )
     append_log(request.settings, RUNS, [row])
+
+
+def record_failure(request: Request, outcome: Outcome, seconds: float) -> None:
+    """Log a failure; where that fails, too, the reason of the first one is what a person needs."""
+    try:
+        record(request, outcome, seconds)
+    except LakehouseError as error:
+        logger.warning("this run is not in %s: %s", RUNS.identifier, error)
 
 
 def caller() -> str:

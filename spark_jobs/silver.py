@@ -27,8 +27,9 @@ from spark_jobs.stage import Branch, distribute, stage_frame
 
 ONE_DAY = timedelta(days=1)
 
-Counts = Mapping[tuple[date, str, str], int]
-"""Lines by event day, file and SHA-256."""
+FILE_DAY = ("event_date", "_source_file", "_source_sha256")
+Counts = Mapping[tuple[Any, ...], int]
+"""Lines by FILE_DAY."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,16 @@ class Judged:
 
 @dataclass(frozen=True)
 class Cleaning:
-    """One silver table: where its lines come from and how they are judged."""
+    """One silver table: where its lines come from and how they are judged.
+
+    `mark` adds what only the other rows of an instrument's day can tell; it gets the rows laid out by day.
+    """
 
     table: Table
     rejected: Table
     bronze: Table
     judge: Callable[[DataFrame], Judged]
+    mark: Callable[[DataFrame], DataFrame] = lambda rows: rows
 
 
 def silver_job(name: str, cleaning: Cleaning, code: tuple[ModuleType, ...]) -> Job:
@@ -99,23 +104,24 @@ def read_lines(spark: SparkSession, bronze: Table, days: Sequence[date], entries
 def build_writes(request: Request, plan: Plan, attempt: Attempt, cleaning: Cleaning) -> Sequence[Write]:
     """Judge the lines and describe what is to be staged, rejected rows first."""
     lines = read_lines(request.spark, cleaning.bronze, plan.days, plan.state)
-    judged = cleaning.judge(distribute(lines, cleaning.table, plan.days))
+    judged = cleaning.judge(lines)
     loaded = F.lit(attempt.started_at).alias("_ingested_at")
 
     def stage_rejected(branch: Branch) -> Sequence[date]:
         return stage_frame(branch, judged.rejected.withColumn("_ingested_at", loaded).coalesce(1), plan.days)
 
     def stage_rows(branch: Branch) -> Sequence[date]:
-        return stage_frame(branch, judged.rows.withColumn("_ingested_at", loaded), plan.days)
+        rows = cleaning.mark(distribute(judged.rows, cleaning.table, plan.days))
+        return stage_frame(branch, rows.withColumn("_ingested_at", loaded), plan.days)
 
     def balance(branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
-        counted = (
-            count_lines(lines),
-            count_lines(branch.read_days(days)),
-            count_lines(read_rejected(attempt, cleaning.rejected, days)),
-            count_lines(judged.duplicates),
-        )
-        return record_balance(attempt, cleaning.table, *counted)
+        counted = {
+            "lines_in": count_lines(lines),
+            "rows_out": count_lines(branch.read_days(days)),
+            "rows_rejected": count_lines(read_rejected(attempt, cleaning.rejected, days)),
+            "rows_duplicate": count_lines(judged.duplicates),
+        }
+        return record_balance(attempt, cleaning.table, counted)
 
     return [
         Write(cleaning.rejected, plan.days, stage_rejected),
@@ -125,7 +131,7 @@ def build_writes(request: Request, plan: Plan, attempt: Attempt, cleaning: Clean
 
 def read_rejected(attempt: Attempt, rejected: Table, days: Sequence[date]) -> DataFrame:
     """Read the rejected rows where they are: on the run's branch, or on `main` where they are published already."""
-    branch = Branch(attempt.spark, rejected, attempt.branch_name, attempt.properties)
+    branch = attempt.branch(rejected)
     if attempt.branch_name in load(attempt.settings, rejected).refs():
         return branch.read_days(days)
     return attempt.spark.table(rejected.full_name).where(F.col("event_date").isin(sorted(days)))
@@ -133,31 +139,24 @@ def read_rejected(attempt: Attempt, rejected: Table, days: Sequence[date]) -> Da
 
 def count_lines(lines: DataFrame) -> Counts:
     """Count lines by event day and file."""
-    keys = ("event_date", "_source_file", "_source_sha256")
-    return {tuple(row[key] for key in keys): row["count"] for row in lines.groupBy(*keys).count().collect()}
+    counted = lines.groupBy(*FILE_DAY).count().collect()
+    return {tuple(row[key] for key in FILE_DAY): row["count"] for row in counted}
 
 
-def record_balance(
-    attempt: Attempt, table: Table, lines_in: Counts, rows_out: Counts, rejected: Counts, duplicates: Counts
-) -> dict[str, int]:
+def record_balance(attempt: Attempt, table: Table, counted: Mapping[str, Counts]) -> dict[str, int]:
     """Log lines in = rows out + rejected + duplicates for every file and day; return the sums for the audit."""
     now = datetime.now(UTC)
-    rows = []
-    for key in sorted(set(lines_in) | set(rows_out) | set(rejected) | set(duplicates)):
-        counts = [counted.get(key, 0) for counted in (lines_in, rows_out, rejected, duplicates)]
+    rows: list[dict[str, Any]] = []
+    for key in sorted(set().union(*counted.values())):
+        numbers = {name: counts.get(key, 0) for name, counts in counted.items()}
         rows.append(
             {
                 "run_id": attempt.run_id,
                 "run_key": attempt.run_key,
                 "table_name": table.identifier,
-                "event_date": key[0],
-                "_source_file": key[1],
-                "_source_sha256": key[2],
-                "lines_in": counts[0],
-                "rows_out": counts[1],
-                "rows_rejected": counts[2],
-                "rows_duplicate": counts[3],
-                "is_balanced": counts[0] == sum(counts[1:]),
+                **dict(zip(FILE_DAY, key, strict=True)),
+                **numbers,
+                "is_balanced": 2 * numbers["lines_in"] == sum(numbers.values()),
                 "counted_at": now,
             }
         )
@@ -215,14 +214,19 @@ def line_rules() -> Sequence[tuple[str, Column, Column]]:
     days_away = F.datediff(event_day, F.col("delivery_date"))
     return (
         ("malformed_line", F.col("raw_line").isNotNull(), F.lit("the line does not have the fields of its format")),
-        ("unreadable_time", F.col("ts_event").isNull(), F.concat(F.lit("no time can be read from "), quote_text("raw_time"))),
+        (
+            "unreadable_time",
+            F.col("ts_event").isNull(),
+            F.concat(F.lit("no time can be read from "), quote_text("raw_time")),
+        ),
         (
             "outside_delivery",
             F.abs(days_away) > 1,
             F.concat(
-                F.lit("the event is of "), event_day.cast("string"), F.lit(", more than a day from its delivery of "),
+                F.lit("the event is of "),
+                event_day.cast("string"),
+                F.lit(", more than a day from its delivery of "),
                 F.col("delivery_date").cast("string"),
             ),
         ),
     )
-

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lakehouse.catalog import DAYS
+from lakehouse.catalog import DAY_KEYS, DAYS, RUN_ID, RUN_KEY
 from lakehouse.days import format_days
 from lakehouse.tables import Table
+
+REFERENCE_PAUSES_S = (0.1, 0.3, 1.0, 3.0)
+"""Between attempts; the other commit is over in a fraction of a second."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,14 @@ class Branch:
     spark: SparkSession
     table: Table
     name: str
-    properties: Mapping[str, str]
+    run_id: str
+    run_key: str
+    day_keys: Mapping[date, str]
+
+    def properties(self, days: Sequence[date]) -> dict[str, str]:
+        """What a snapshot that replaces these days says of itself."""
+        keys = ",".join(f"{day}={self.day_keys[day]}" for day in sorted(days))
+        return {RUN_KEY: self.run_key, RUN_ID: self.run_id, DAYS: format_days(days), DAY_KEYS: keys}
 
     @property
     def writable_name(self) -> str:
@@ -52,6 +65,21 @@ class Branch:
         )
 
 
+def change_references(change: Callable[[], Any]) -> None:
+    """Change the references of a table, again where another program's commit came in between.
+
+    Iceberg repeats a commit of data by itself, but not one of references: it fails on any change of the metadata.
+    """
+    for pause_s in (*REFERENCE_PAUSES_S, None):
+        try:
+            change()
+            return
+        except (Py4JError, PySparkException) as error:
+            if pause_s is None or "CommitFailedException" not in str(error):
+                raise
+            time.sleep(pause_s)
+
+
 def replaced(table: Table, days: Iterable[date]) -> Any:
     """The condition that selects what a write of these days replaces."""
     return F.lit(True) if table.replaced_by is None else F.col(table.replaced_by).isin(sorted(days))
@@ -70,7 +98,7 @@ def distribute(frame: DataFrame, table: Table, days: Sequence[date]) -> DataFram
 def stage_frame(branch: Branch, frame: DataFrame, days: Sequence[date]) -> Sequence[date]:
     """Replace the days on the branch by the frame's rows, also where it has none for a day."""
     writer = frame.select(*branch.table.column_names).writeTo(branch.writable_name)
-    for key, value in {**branch.properties, DAYS: format_days(days)}.items():
+    for key, value in branch.properties(days).items():
         writer = writer.option(f"snapshot-property.{key}", value)
     writer.overwrite(replaced(branch.table, days))
     return days
@@ -82,7 +110,7 @@ def stage_files(branch: Branch, files: Iterable[DataFile], days: Sequence[date])
     iceberg = branch.spark._jvm.org.apache.iceberg
     metrics_config = iceberg.MetricsConfig.forTable(table)
     append = table.newFastAppend().toBranch(branch.name)
-    for key, value in {**branch.properties, DAYS: format_days(days)}.items():
+    for key, value in branch.properties(days).items():
         append.set(key, value)
     for file in files:
         source = table.io().newInputFile(file.location)
@@ -97,3 +125,22 @@ def stage_files(branch: Branch, files: Iterable[DataFile], days: Sequence[date])
         )
     append.commit()
     return days
+
+
+def delete_rows(branch: Branch, columns: Sequence[str], keys: Sequence[Sequence[date | str]]) -> None:
+    """Take the rows with these keys out of the branch; the first column is the table's partition."""
+    if not keys:
+        return
+    listed = ", ".join(f"({', '.join(map(sql_literal, key))})" for key in keys)
+    partitions = ", ".join(sorted({sql_literal(key[0]) for key in keys}))
+    branch.spark.sql(
+        f"DELETE FROM {branch.writable_name} WHERE {columns[0]} IN ({partitions}) "  # noqa: S608  # escaped literals
+        f"AND ({', '.join(columns)}) IN ({listed})"
+    )
+
+
+def sql_literal(value: date | str) -> str:
+    """Write a day or a text as Spark SQL reads it."""
+    if isinstance(value, date):
+        return f"DATE '{value}'"
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

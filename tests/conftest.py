@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
+from lakehouse.catalog import load, main_history, summary_of
 from lakehouse.settings import Settings, read_settings
+from lakehouse.tables import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from spark_jobs.run import Job, Outcome, Request
+
+TradeLine = tuple[int, str, str, datetime] | str
+"""Trade id, price, size and time; or a line as it is to stand in the file."""
 
 
 @pytest.fixture(scope="session")
@@ -20,18 +39,155 @@ def real_data() -> Path:
     return Path(folder)
 
 
+def settings_of(home: Path, **overrides: str) -> Settings:
+    """Settings of a lakehouse in a folder, small enough for a test."""
+    values = {"home": str(home), "spark_master": "local[2]", "driver_memory": "2g", "shuffle_partitions": "2"}
+    return read_settings({f"LAKEHOUSE_{name.upper()}": value for name, value in (values | overrides).items()})
+
+
 @pytest.fixture(scope="session")
 def spark_home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The settings of the session's own lakehouse: a catalog belongs to a session, so tests share it."""
-    home = tmp_path_factory.mktemp("lakehouse")
-    return read_settings({"LAKEHOUSE_HOME": str(home), "LAKEHOUSE_SPARK_MASTER": "local[2]", "LAKEHOUSE_DRIVER_MEMORY": "2g"})
+    return settings_of(tmp_path_factory.mktemp("lakehouse"))
 
 
 @pytest.fixture(scope="session")
-def spark(spark_home: Settings) -> Iterator[object]:
+def spark(spark_home: Settings) -> Iterator[SparkSession]:
     """One session for all tests of the process, on the session's own lakehouse."""
     from spark_jobs.session import build_session
 
     session = build_session("tests", spark_home)
     yield session
     session.stop()
+
+
+@dataclass
+class Lake:
+    """A lakehouse of one test: its own folder, its own catalog in the shared JVM."""
+
+    spark: SparkSession
+    settings: Settings
+    landing: Path
+
+    def request(self, days: Sequence[date] | None = None, landing: Path | None = None, **flags: bool) -> Request:
+        """Build a request; without days it is for every day."""
+        from spark_jobs.run import Request
+
+        chosen = None if days is None else tuple(days)
+        return Request(self.spark, self.settings, chosen, str(landing or self.landing), **flags)
+
+    def run(self, job: Job, days: Sequence[date] | None = None, landing: Path | None = None, **flags: bool) -> Outcome:
+        """Run one job."""
+        from spark_jobs.run import run
+
+        return run(job, self.request(days, landing, **flags))
+
+    def rows(self, table: Table, ref: str = "main") -> pa.Table:
+        """The rows of a branch in a total order: by primary key, then by the other columns."""
+        iceberg = load(self.settings, table)
+        main = iceberg.refs().get(ref)
+        scan = iceberg.scan(snapshot_id=main.snapshot_id if main else None)
+        rows = scan.to_arrow().select(list(table.column_names))
+        flat = [name for name in table.column_names if not pa.types.is_nested(rows.schema.field(name).type)]
+        keys = [*table.primary_key, *(name for name in flat if name not in table.primary_key)]
+        return rows.sort_by([(name, "ascending") for name in keys])
+
+    def values(self, table: Table, *columns: str) -> list[tuple[Any, ...]]:
+        """The values of some columns on `main`, in the order of `rows`."""
+        rows = self.rows(table)
+        return list(zip(*(rows.column(name).to_pylist() for name in columns), strict=True))
+
+    def digest(self, table: Table) -> str:
+        """SHA-256 of what two equal tables agree on, whatever files their rows lie in."""
+        rows = self.rows(table)
+        digest = hashlib.sha256(str(rows.num_rows).encode())
+        for name in table.digest_columns:
+            column = rows.column(name)
+            if pa.types.is_nested(column.type):
+                texts = [repr(value) for value in column.to_pylist()]
+            else:
+                texts = pc.fill_null(pc.cast(column, pa.string()), "\0").to_pylist()
+            digest.update("\x1f".join([name, *texts]).encode())
+        return digest.hexdigest()
+
+    def snapshots(self, table: Table) -> list[dict[str, str]]:
+        """What the snapshots of `main` say of themselves, newest first."""
+        return [summary_of(snapshot) for snapshot in main_history(load(self.settings, table))]
+
+    def main(self, table: Table) -> int | None:
+        """The snapshot that `main` is at."""
+        main = load(self.settings, table).refs().get("main")
+        return main.snapshot_id if main else None
+
+    def branches(self, table: Table) -> list[str]:
+        """The names of the audit branches."""
+        return sorted(name for name in load(self.settings, table).refs() if name != "main")
+
+
+def new_lake(spark: SparkSession, folder: Path, name: str, **overrides: str) -> Lake:
+    """Make a lakehouse without tables below a folder."""
+    from spark_jobs.session import catalog_options
+
+    settings = settings_of(folder / name, **overrides)
+    session = spark.newSession()  # catalogs belong to a session and are opened when first used
+    for key, value in catalog_options(settings).items():
+        session.conf.set(key, value)
+    landing = folder / f"{name}-landing"
+    landing.mkdir(exist_ok=True)
+    return Lake(session, settings, landing)
+
+
+@pytest.fixture
+def make_lake(spark: SparkSession, tmp_path: Path) -> Any:
+    """Make lakehouses by name, for tests that compare two."""
+    return partial(new_lake, spark, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def real_lake(spark: SparkSession, real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A lakehouse with every real tick file in bronze, made once for all tests that only read it."""
+    from spark_jobs.finance import bronze_quotes, bronze_trades
+
+    lake = new_lake(spark, tmp_path_factory.mktemp("real"), "lake")
+    for job in (bronze_trades.JOB, bronze_quotes.JOB):
+        outcome = lake.run(job, landing=real_data / "ticks")
+        assert outcome.exit_code == 0, outcome.message
+    return lake
+
+
+@pytest.fixture
+def lake(make_lake: Any) -> Lake:
+    """A lakehouse without tables."""
+    return make_lake("lake")
+
+
+def write_binance_zip(folder: Path, symbol: str, day: date, lines: Iterable[TradeLine], name: str = "") -> Path:
+    """Write a day's dump in the exchange's layout; equal lines give equal bytes."""
+    texts = []
+    for line in lines:
+        if isinstance(line, str):
+            texts.append(line)
+            continue
+        number, price, size, time = line
+        quote = Decimal(price) * Decimal(size)
+        milliseconds = int(time.replace(tzinfo=UTC).timestamp() * 1000)
+        texts.append(f"{number},{price},{size},{quote},{milliseconds},{'true' if number % 2 else 'false'},true")
+    stem = f"{symbol}-trades-{day}"
+    path = folder / symbol / (name or f"{stem}.zip")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    member = zipfile.ZipInfo(f"{stem}.csv", date_time=(2024, 1, 1, 0, 0, 0))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(member, "".join(f"{text}\n" for text in texts))
+    return path
+
+
+@pytest.fixture(scope="session")
+def lakes() -> Any:
+    """lakes(spark, folder, name) opens a lakehouse below a folder, in a session of its own."""
+    return new_lake
+
+
+@pytest.fixture(scope="session")
+def binance_zip() -> Any:
+    """binance_zip(landing, "BTCUSDT", day, [(id, price, size, time), "or a raw line"], name="") -> path."""
+    return write_binance_zip

@@ -43,7 +43,7 @@ DELIVERY_COLUMNS = (
 )
 
 RAW_LINE = Column(
-    "raw_line", "string", "The whole line, only where it could not be split into its fields.", nullable=True
+    "raw_line", "string", "The whole line, only where it could not be split into its fields or names no instrument.", nullable=True
 )
 PRICE_DIVISOR = Column(
     "price_divisor", "int", "What the file's prices are to be divided by (LEAN equities: 10000).", minimum=1

@@ -12,14 +12,24 @@ from __future__ import annotations
 
 import sys
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakehouse.tables.finance import BRONZE_TRADES, SILVER_TRADES, SILVER_TRADES_REJECTED
 from spark_jobs import silver
 from spark_jobs.command_line import main
 from spark_jobs.finance import outliers
-from spark_jobs.silver import Cleaning, Judged, first_broken, is_decimal_text, line_rules, not_a_decimal, not_positive, quote_text, silver_job
+from spark_jobs.silver import (
+    Cleaning,
+    Judged,
+    first_broken,
+    is_decimal_text,
+    line_rules,
+    not_a_decimal,
+    not_positive,
+    quote_text,
+    silver_job,
+)
 
 LOCATION = ("instrument_id", "delivery_date", "delivery_part", "source", "sequence")
 """Where a line lies; unique in bronze."""
@@ -59,21 +69,22 @@ def type_fields(lines: DataFrame) -> DataFrame:
     )
 
 
-def find_copies(sound: DataFrame) -> DataFrame:
-    """Return the lines whose trade id comes more than once, with what becomes of each in `fate`.
+def find_copies(lines: DataFrame) -> DataFrame:
+    """Return the sound lines whose trade id comes more than once, with what becomes of each in `fate`.
 
     Of equal lines the first is kept and the others are duplicates; where they differ, those like the last line count
-    and the others are superseded.
+    and the others are superseded. Ids are counted before lines are judged: that reads three columns instead of all.
     """
     key = ["event_date", "instrument_id", "raw_trade_id"]
-    with_id = sound.where(F.col("raw_trade_id").isNotNull())
+    with_id = lines.where(F.col("raw_trade_id").isNotNull())
     repeated = with_id.groupBy(*key).agg(F.count("*").alias("copies")).where(F.col("copies") > 1).select(*key)
+    candidates = judge_values(with_id.join(repeated, key, "left_semi")).where(F.col("rule").isNull())
     in_order = Window.partitionBy(*key).orderBy("delivery_date", "delivery_part", "sequence")
     whole = in_order.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     values = F.struct("ts_event", F.col("raw_price").cast("decimal(18,8)"), F.col("raw_size").cast("decimal(18,8)"))
     is_latest = values == F.last(values).over(whole)
     position = F.row_number().over(in_order)
-    judged = with_id.join(repeated, key, "left_semi").withColumns({"_is_latest": is_latest, "_position": position})
+    judged = candidates.withColumns({"_is_latest": is_latest, "_position": position})
     first_latest = F.min(F.when(F.col("_is_latest"), F.col("_position"))).over(whole)
     is_kept = F.col("_position") == first_latest
     fate = F.when(~F.col("_is_latest"), "superseded").when(is_kept, "kept").otherwise("duplicate")
@@ -99,10 +110,10 @@ def judge(lines: DataFrame) -> Judged:
     """Split the lines of some event days into trades, rejected lines and equal copies."""
     judged = judge_values(lines)
     sound = judged.where(F.col("rule").isNull())
-    copies = find_copies(sound).persist()
+    copies = find_copies(lines).persist()
     broken = judged.where(F.col("rule").isNotNull())
     return Judged(
-        rows=type_fields(drop_lines(sound, copies)).transform(outliers.flag_outliers),
+        rows=type_fields(drop_lines(sound, copies)),
         rejected=broken.unionByName(name_superseded(copies).drop("fate")),
         duplicates=copies.where(F.col("fate") == "duplicate"),
     )
@@ -110,7 +121,7 @@ def judge(lines: DataFrame) -> Judged:
 
 JOB = silver_job(
     "finance.silver_trades",
-    Cleaning(SILVER_TRADES, SILVER_TRADES_REJECTED, BRONZE_TRADES, judge),
+    Cleaning(SILVER_TRADES, SILVER_TRADES_REJECTED, BRONZE_TRADES, judge, mark=outliers.mark_outliers),
     code=(sys.modules[__name__], silver, outliers),
 )
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import date
 
 from spark_jobs.sources.base import Claim, Dataset, Rows
-from spark_jobs.sources.clock import EpochColumn
+from spark_jobs.sources.clock import EpochColumn, parse_day
 from spark_jobs.sources.lines import Lines, read_lines, with_optional_header
 from spark_jobs.sources.sides import aggressor_side
 
@@ -38,9 +37,8 @@ class BinanceDump:
         match = self._path.fullmatch(path)
         if match is None or "futures" in path.split("/"):
             return None
-        try:
-            day = date.fromisoformat(match["day"])
-        except ValueError:
+        day = parse_day(match["day"])
+        if day is None:
             return None
         return Claim(self.name, self.dataset, path, day, instrument_id=f"{match['symbol']}.{self._venue}")
 

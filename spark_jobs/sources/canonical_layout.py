@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_jobs.sources.base import Claim, Dataset, Rows, UnreadableFileError
-from spark_jobs.sources.clock import DayCheck, parse_epoch, parse_integers, parse_iso
+from spark_jobs.sources.clock import DayCheck, parse_day, parse_epoch, parse_integers, parse_iso
 from spark_jobs.sources.lines import Lines, read_lines
 from spark_jobs.sources.parquet_lines import read_parquet
 from spark_jobs.sources.sides import aggressor_side
@@ -39,9 +38,8 @@ class CanonicalFeed:
         match = self._match(path)
         if match is None:
             return None
-        try:
-            day = date.fromisoformat(match["day"])
-        except ValueError:
+        day = parse_day(match["day"])
+        if day is None:
             return None
         return Claim(self.name, self.dataset, path, day, delivery_part=match["part"] or "")
 

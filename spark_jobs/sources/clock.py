@@ -28,6 +28,14 @@ DECIMAL_MS = r"^[0-9]{1,9}(\.[0-9]{1,15})?$"
 ISO_8601 = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}(:?\d{2})?)$"
 
 
+def parse_day(text: str) -> date | None:
+    """Read the day in a path, yyyy-mm-dd or yyyymmdd; None where the calendar has no such day."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
 def parse_integers(texts: pa.Array) -> pa.Array:
     """Read plain decimal integers up to 2^63; null where a text is anything else, a sign or a blank included."""
     plain = pc.fill_null(pc.ascii_is_decimal(texts), False)

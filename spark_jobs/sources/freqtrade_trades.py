@@ -111,8 +111,10 @@ def _read_elements(text: str) -> Iterator[Element]:
     while mark != "]":
         try:
             value, end = DECODER.raw_decode(text, place)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise UnreadableFileError(f"broken JSON at character {place}: {error}") from None
+        except json.JSONDecodeError as error:
+            raise UnreadableFileError(f"broken JSON at character {error.pos}: {error.msg}") from None
+        except RecursionError:
+            raise UnreadableFileError(f"broken JSON at character {place}: lists within lists, too deep") from None
         yield value, text[place:end]
         place = _skip_blanks(text, end)
         mark = text[place : place + 1]

@@ -8,13 +8,16 @@ from pathlib import Path, PurePosixPath
 
 from pyarrow import fs
 
-from lakehouse.errors import BadInputError, UnavailableError
+from lakehouse.errors import BadInputError, LakehouseError, UnavailableError
 from lakehouse.settings import Settings
 
 S3_SCHEME = "s3://"
 CONNECT_TIMEOUT_S = 10
 REQUEST_TIMEOUT_S = 120
 """For one part of a file, not for the whole of it."""
+
+REFUSALS = ("NO_SUCH_BUCKET", "ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH")
+"""Answers of a store that no repetition changes."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ def list_landing(root: str, settings: Settings) -> list[LandedFile]:
     """List every file below the root, sorted by path; hidden files and files that are still being written are left out.
 
     Raises:
-        BadInputError: there is no such folder or prefix.
+        BadInputError: there is no such folder or prefix, or it may not be read.
         UnavailableError: the store can't be reached.
     """
     is_s3 = root.startswith(S3_SCHEME)
@@ -43,7 +46,7 @@ def list_landing(root: str, settings: Settings) -> list[LandedFile]:
     except (FileNotFoundError, NotADirectoryError):
         raise _missing(root) from None
     except OSError as error:
-        raise UnavailableError(f"can't list the landing {root}: {error}") from None
+        raise _failure(f"can't list the landing {root}", error) from None
     files = [
         LandedFile(
             path=PurePosixPath(info.path).relative_to(base).as_posix(),
@@ -61,7 +64,7 @@ def read_bytes(url: str, settings: Settings) -> bytes:
     """Read one listed file whole.
 
     Raises:
-        BadInputError: it is gone since it was listed.
+        BadInputError: it is gone since it was listed, or may not be read.
         UnavailableError: the store can't be reached.
     """
     is_s3 = url.startswith(S3_SCHEME)
@@ -75,7 +78,7 @@ def read_bytes(url: str, settings: Settings) -> bytes:
     except FileNotFoundError:
         raise BadInputError(f"{url} was listed and is gone; run again once the landing is quiet") from None
     except OSError as error:
-        raise UnavailableError(f"can't read {url}: {error}") from None
+        raise _failure(f"can't read {url}", error) from None
 
 
 def _filesystem(location: str, is_s3: bool, settings: Settings) -> fs.FileSystem:
@@ -100,6 +103,14 @@ def _is_landed(path: str) -> bool:
     """Tell files that are there from hidden ones and from what a copy or a Spark job is still writing."""
     parts = path.split("/")
     return not path.endswith(".part") and not any(part.startswith(".") or part == "_temporary" for part in parts)
+
+
+def _failure(what: str, error: OSError) -> LakehouseError:
+    """Tell a store that is away from one that refuses; pyarrow has the store's answer in the text alone."""
+    message = f"{what}: {error}"
+    if isinstance(error, PermissionError) or any(answer in message for answer in REFUSALS):
+        return BadInputError(message)
+    return UnavailableError(message)
 
 
 def _missing(root: str) -> BadInputError:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
+
+from spark_jobs.sources.clock import parse_day
 
 PATH = re.compile(
     r"(?:.*/)?(?P<asset>[a-z]+)/(?P<market>[a-z0-9]+)/tick/(?P<symbol>[a-z0-9.\-]+)/(?P<day>\d{8})_(?P<kind>trade|quote)\.zip"
@@ -60,10 +62,7 @@ def parse_path(path: str, kind: str, assets: frozenset[str]) -> TickFile | None:
         return None
     market = MARKETS.get((match["asset"], match["market"]))
     symbol = match["symbol"].upper().replace(".", "-")
-    if market is None or not symbol[0].isalnum():
-        return None
-    try:
-        day = datetime.strptime(match["day"], "%Y%m%d").date()
-    except ValueError:
+    day = parse_day(match["day"])
+    if market is None or day is None or not symbol[0].isalnum():
         return None
     return TickFile(match["asset"], match["market"], market, symbol, day)

@@ -64,7 +64,7 @@ def check_is_data(content: bytes) -> None:
     if not content:
         raise UnreadableFileError("the file is empty (0 bytes)")
     head = content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if head.startswith(b"version https://git-lfs") or (head.startswith(b"version http") and b"\noid sha256:" in head):
+    if head.startswith(b"version http") and b"\noid sha256:" in head:
         raise UnreadableFileError(
             "a Git LFS pointer, not the data: run `git lfs pull` where it came from, deliver again"
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,12 +20,9 @@ INGESTED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
-def real_ticks() -> Path:
+def real_ticks(real_data: Path) -> Path:
     """The folder of real tick files."""
-    folder = os.environ.get("LAKEHOUSE_REAL_DATA")
-    if not folder:
-        pytest.skip("LAKEHOUSE_REAL_DATA is not set: no real files to read")
-    return Path(folder) / "ticks"
+    return real_data / "ticks"
 
 
 @pytest.fixture

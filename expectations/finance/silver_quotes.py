@@ -1,0 +1,37 @@
+"""What silver.quotes must be before it is published: no crossed quote, a middle and a spread where both sides are."""
+
+from __future__ import annotations
+
+from expectations.declared import declared_rules
+from expectations.finance.common import EVENT_DAY, ROWS_PER_DAY, UNBALANCED_FILES, rejected_ratio
+from expectations.rules import Suite, row_rule
+from lakehouse.tables.finance import SILVER_QUOTES, SILVER_QUOTES_REJECTED
+
+SUITE = Suite(
+    SILVER_QUOTES,
+    rules=(
+        *declared_rules(SILVER_QUOTES),
+        EVENT_DAY,
+        row_rule("not_crossed", "critical", "The bid is not above the ask.", "bid_price > ask_price"),
+        row_rule(
+            "updates_a_side",
+            "critical",
+            "A quote has a bid, an ask or both.",
+            "bid_price IS NULL AND ask_price IS NULL",
+        ),
+        row_rule(
+            "mid_within_sides",
+            "critical",
+            "mid_price lies between bid and ask, and is there exactly where both are.",
+            "NOT (mid_price BETWEEN bid_price AND ask_price) "
+            "OR (mid_price IS NULL) <> (bid_price IS NULL OR ask_price IS NULL)",
+        ),
+        row_rule(
+            "spread_where_mid",
+            "critical",
+            "spread_bps is there exactly where mid_price is.",
+            "(spread_bps IS NULL) <> (mid_price IS NULL)",
+        ),
+    ),
+    fact_rules=(UNBALANCED_FILES, ROWS_PER_DAY, rejected_ratio(SILVER_QUOTES_REJECTED)),
+)

@@ -1,0 +1,14 @@
+"""What silver.trades must be before it is published: typed trades in their own day, every line of every file kept."""
+
+from __future__ import annotations
+
+from expectations.declared import declared_rules
+from expectations.finance.common import EVENT_DAY, ROWS_PER_DAY, UNBALANCED_FILES, rejected_ratio
+from expectations.rules import Suite
+from lakehouse.tables.finance import SILVER_TRADES, SILVER_TRADES_REJECTED
+
+SUITE = Suite(
+    SILVER_TRADES,
+    rules=(*declared_rules(SILVER_TRADES), EVENT_DAY),
+    fact_rules=(UNBALANCED_FILES, ROWS_PER_DAY, rejected_ratio(SILVER_TRADES_REJECTED)),
+)

@@ -1,0 +1,58 @@
+"""The command line: `lakehouse <command>`; what a command does is in lakehouse/commands.
+
+Modules that take long to import are imported by the command that needs them, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from lakehouse.commands import jobs, reading
+from lakehouse.errors import ExitCode, LakehouseError
+
+logger = logging.getLogger(__name__)
+
+app = typer.Typer(
+    name="lakehouse",
+    help="Ticks from files to audited Iceberg tables. First use: lakehouse demo",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+fetch_app = typer.Typer(
+    help="Download files into the landing folder, checked against the publisher's sha256.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(fetch_app, name="fetch")
+
+for command in (reading.doctor, jobs.demo, jobs.run, reading.tables, jobs.migrate, reading.query, jobs.report):
+    app.command()(command)
+fetch_app.command()(jobs.binance)
+
+
+@app.callback()
+def options(debug: Annotated[bool, typer.Option("--debug", help="Log more, and tracebacks.")] = False) -> None:
+    """Options before the command."""
+    level = logging.DEBUG if debug else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
+
+
+def main() -> NoReturn:
+    """Run the command line; every failure ends with one line and the documented exit code."""
+    try:
+        app()
+    except LakehouseError as error:
+        typer.echo(f"error: {error}", err=True)
+        logger.debug("traceback", exc_info=True)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        typer.echo(f"error: {type(error).__name__}: {error}; lakehouse --debug … shows where", err=True)
+        logger.debug("traceback", exc_info=True)
+        sys.exit(ExitCode.CRASH)
+    sys.exit(ExitCode.DONE)

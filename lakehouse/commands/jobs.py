@@ -1,0 +1,178 @@
+"""Commands that change something: demo, run, migrate, report, fetch."""
+
+from __future__ import annotations
+
+import logging
+import os
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lakehouse.errors import BadInputError, ExitCode
+
+if TYPE_CHECKING:
+    from lakehouse.settings import Settings
+
+From = Annotated[str | None, typer.Option("--from", metavar="DAY", help="First day, e.g. 2024-08-08.")]
+To = Annotated[str | None, typer.Option("--to", metavar="DAY", help="The day after the last one, e.g. 2024-08-09.")]
+Landing = Annotated[str | None, typer.Option(metavar="DIR", help="Folder or s3:// prefix of the delivered files.")]
+
+
+def demo(
+    landing: Landing = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the generated files of an earlier demo as they are.")
+    ] = False,
+) -> None:
+    """Build every finance table, from generated files or your own, and the quality report; then say what was built.
+
+    \b
+    Example: lakehouse demo
+             lakehouse demo --landing ~/ticks
+    """
+    from lakehouse.console import console
+    from lakehouse.demo import write_demo_landing
+    from lakehouse.overview import print_runs, runs_since
+    from lakehouse.settings import settings
+    from lakehouse.submit import build_report, find_pipeline, spark_submit
+
+    here, screen = settings(), console()
+    _require_ready(here)
+    folder = here.home / "demo-landing"
+    if landing is None and not (keep and folder.is_dir()):
+        screen.print(f"generating small files in the layouts of real feeds: {folder} ...", soft_wrap=True)
+        plan = write_demo_landing(folder)
+        screen.print(f"  {plan.files} files, {plan.rows:,} lines, days [{plan.first}, {plan.last_exclusive})")
+    screen.print("starting Spark: bronze, silver, gold, each audited before it is published (about a minute) ...")
+    started_at = datetime.now(UTC)
+    code = spark_submit(find_pipeline("finance"), ["--landing", landing or str(folder)])
+    runs = runs_since(here, started_at)
+    if runs:
+        print_runs(screen, runs)
+    if code not in (ExitCode.DONE, ExitCode.QUARANTINED, ExitCode.AUDIT_FAILED):
+        raise typer.Exit(code)
+    build_report()
+    seconds = (datetime.now(UTC) - started_at).total_seconds()
+    screen.print(f"\n{seconds:.0f} s from files to tables and report. Next:")
+    example = (
+        "SELECT instrument_id, count(*) AS bars, sum(volume) AS volume FROM gold.bars_1m GROUP BY ALL ORDER BY ALL"
+    )
+    screen.print(f"  query   lakehouse query '{example}'", soft_wrap=True)
+    screen.print(f"  report  {here.reports / 'index.html'}", soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def run(
+    domain: Annotated[str, typer.Argument(help="What to run, e.g. finance.")],
+    *,
+    first: From = None,
+    last: To = None,
+    landing: Landing = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Let files supersede deliveries with other bytes.")
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Publish nothing where a file is unreadable.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be read and rewritten.")] = False,
+) -> None:
+    """Run a domain's jobs for whole days, from files to gold; without days, for all that the files hold.
+
+    \b
+    Example: lakehouse run finance --from 2024-08-08 --to 2024-08-09
+             lakehouse run finance --from 2024-08-08 --to 2024-08-09 --landing ~/ticks --dry-run
+    """
+    from lakehouse.settings import settings
+    from lakehouse.submit import find_pipeline, spark_submit
+
+    if (first is None) != (last is None):
+        raise BadInputError("--from and --to belong together: days are [from, to)")
+    pipeline = find_pipeline(domain)
+    _require_ready(settings())
+    arguments = []
+    if first and last:
+        _days(first, last)
+        arguments += ["--from", first, "--to", last]
+    if landing:
+        arguments += ["--landing", landing]
+    is_debugging = logging.getLogger().isEnabledFor(logging.DEBUG)
+    flags = {"--replace": replace, "--strict": strict, "--dry-run": dry_run, "--debug": is_debugging}
+    raise typer.Exit(spark_submit(pipeline, [*arguments, *(flag for flag, is_set in flags.items() if is_set)]))
+
+
+def migrate() -> None:
+    """Make the declared tables that are missing and add the columns that are missing; nothing is ever dropped.
+
+    \b
+    Example: lakehouse migrate
+    """
+    from lakehouse.catalog import migrate as migrate_tables
+    from lakehouse.settings import settings
+
+    for change in migrate_tables(settings()) or ["nothing to do: every table is as declared"]:
+        typer.echo(change)
+
+
+def report(
+    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Rebuild the data-quality pages from the recorded checks and print where they are.
+
+    \b
+    Example: lakehouse report --open
+    """
+    from lakehouse.settings import settings
+    from lakehouse.submit import build_report
+
+    code = build_report()
+    if code:
+        raise typer.Exit(code)
+    page = settings().reports / "index.html"
+    typer.echo(page)
+    if show:
+        typer.launch(page.as_uri())
+
+
+def binance(
+    symbol: Annotated[str, typer.Option(help="Spot symbol, e.g. BTCUSDT.")],
+    first: Annotated[str, typer.Option("--from", metavar="DAY", help="First day, e.g. 2024-08-08.")],
+    last: Annotated[str, typer.Option("--to", metavar="DAY", help="The day after the last one.")],
+    landing: Landing = None,
+    dataset: Annotated[str, typer.Option(help="trades or aggTrades.")] = "trades",
+) -> None:
+    """Download Binance's public spot dumps, day by day; files that are there and right are kept.
+
+    \b
+    Example: lakehouse fetch binance --symbol BTCUSDT --from 2024-08-08 --to 2024-08-09
+    """
+    from lakehouse.fetch import fetch_binance
+    from lakehouse.settings import settings
+
+    days = _days(first, last)
+    root = landing or settings().landing_root
+    if "://" in root:
+        raise BadInputError(f"expected a folder to download into, found {root}; name one with --landing")
+    for path in fetch_binance(symbol, *days, Path(root), dataset=dataset, on_progress=_say):
+        typer.echo(path)
+
+
+def _require_ready(settings: Settings) -> None:
+    """Name what is missing before a job would fail on it."""
+    from lakehouse.doctor import quick_check
+
+    missing = quick_check(settings, os.environ)
+    if missing:
+        first = missing[0]
+        raise BadInputError(f"{first.check}: {first.message}; mend: {first.mend}; all checks: lakehouse doctor")
+
+
+def _say(line: str) -> None:
+    typer.echo(f"  {line}", err=True)
+
+
+def _days(first: str, last: str) -> tuple[date, date]:
+    from lakehouse.days import day_range, parse_day
+
+    days = parse_day(first), parse_day(last)
+    day_range(*days)
+    return days

@@ -1,0 +1,59 @@
+"""Gold instruments: what each delivered instrument is and when it trades.
+
+Reads   lakehouse.bronze.files   the instruments that were ever delivered
+Writes  lakehouse.gold.instruments   replaces the whole table
+
+The facts come from the declared venues in lakehouse/instruments.py, not from the feeds, which do not tell them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import astuple
+from datetime import date
+
+from lakehouse import instruments as reference
+from lakehouse.schema import spark_schema
+from lakehouse.tables.finance import BRONZE_FILES, GOLD_INSTRUMENTS
+from spark_jobs.command_line import main
+from spark_jobs.manifest import read_manifest
+from spark_jobs.publish import WHOLE_TABLE, Attempt, Write
+from spark_jobs.run import Job, Plan, Request
+from spark_jobs.stage import Branch, stage_frame
+
+
+def plan(request: Request) -> Plan:
+    """Find the delivered instruments; the table is due when there is a new one or its description changed."""
+    entries = read_manifest(request.settings)
+    found = sorted({entry.instrument_id for entry in entries if entry.verdict == "accepted"})
+    described = [reference.describe_instrument(instrument_id) for instrument_id in found]
+    lines = tuple(f"describe {instrument.instrument_id}" for instrument in described)
+    inputs = {day: [str(instrument) for instrument in described] for day in WHOLE_TABLE} if described else {}
+    return Plan(inputs, lines, described)
+
+
+def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
+    """Describe what is to be staged: every instrument."""
+
+    def stage(branch: Branch) -> Sequence[date]:
+        rows = [(*astuple(instrument), attempt.started_at) for instrument in planned.state]
+        return stage_frame(
+            branch, request.spark.createDataFrame(rows, spark_schema(GOLD_INSTRUMENTS)).coalesce(1), WHOLE_TABLE
+        )
+
+    return [Write(GOLD_INSTRUMENTS, WHOLE_TABLE, stage)]
+
+
+JOB = Job(
+    name="finance.instruments",
+    table=GOLD_INSTRUMENTS,
+    tables=(GOLD_INSTRUMENTS,),
+    reads=(BRONZE_FILES,),
+    code=(sys.modules[__name__], reference),
+    plan=plan,
+    build=build,
+)
+
+if __name__ == "__main__":
+    main(JOB)

@@ -1,0 +1,123 @@
+"""What every gold job shares: days whose upstream changed are computed again, and state is carried over midnight.
+
+A day that depends only on its own upstream rows is replaced alone. Where a table carries state from day to day (the
+last close, exponential means), a changed day recomputes the later published days, too, until the state at a day's end
+is again what `main` has: from there on nothing can differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from types import ModuleType
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lakehouse.catalog import day_fingerprints, load, published_days
+from lakehouse.tables import Table
+from spark_jobs.publish import Attempt, Write
+from spark_jobs.run import Job, Plan, Request
+from spark_jobs.stage import Branch, stage_frame
+
+Facts = Callable[[SparkSession, Branch, Sequence[date]], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """One gold table made from one upstream table, day by day.
+
+    `transform` takes the upstream rows of some days, ascending and without a published day between them, and the table
+    as the run has it so far, which is where carried state is read. `read_state` returns that state at the end of a day
+    per instrument, as values that can be compared; None where the table carries none.
+    """
+
+    table: Table
+    upstream: Table
+    transform: Callable[[DataFrame, DataFrame, Sequence[date]], DataFrame]
+    read_state: Callable[[DataFrame, date], Mapping[str, Any]] | None = None
+    facts: Facts = lambda spark, branch, days: {}
+
+
+def gold_job(name: str, derivation: Derivation, code: tuple[ModuleType, ...]) -> Job:
+    """Make the job of one gold table."""
+
+    def plan(request: Request) -> Plan:
+        return plan_days(request, derivation)
+
+    def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
+        return build_writes(request, planned, attempt, derivation)
+
+    return Job(
+        name=name,
+        table=derivation.table,
+        tables=(derivation.table,),
+        reads=(derivation.upstream,),
+        code=code,
+        plan=plan,
+        build=build,
+    )
+
+
+def plan_days(request: Request, derivation: Derivation) -> Plan:
+    """Find the days that the upstream table has, and those that only this table still has.
+
+    With carried state, the days after them may follow; they are in the plan's `later`.
+    """
+    upstream = load(request.settings, derivation.upstream)
+    days = set(published_days(upstream, "event_date"))
+    days |= set(published_days(load(request.settings, derivation.table), "event_date"))
+    prints = day_fingerprints(upstream, "event_date", days)
+    inputs = {day: (prints.get(day, "no rows"),) for day in days}
+    asked = {day: texts for day, texts in inputs.items() if request.days is None or day in request.days}
+    later = {}
+    if derivation.read_state is not None and asked:
+        later = {day: texts for day, texts in inputs.items() if day > min(asked) and day not in asked}
+    lines = [f"read {derivation.upstream.identifier} of {day}" for day in sorted(asked)]
+    lines += [f"replace {day}, too, if the state carried into it changes" for day in sorted(later)]
+    return Plan(asked, tuple(lines), later=later)
+
+
+def build_writes(request: Request, plan: Plan, attempt: Attempt, derivation: Derivation) -> Sequence[Write]:
+    """Describe what is to be staged: the days that are due, and the later ones that their state reaches."""
+    upstream = request.spark.table(derivation.upstream.full_name)
+    loaded = F.lit(attempt.started_at)
+
+    def stage_days(branch: Branch, days: Sequence[date]) -> None:
+        rows = derivation.transform(upstream.where(F.col("event_date").isin(list(days))), branch.read(), days)
+        stage_frame(branch, rows.withColumn("_ingested_at", loaded), days)
+
+    def stage(branch: Branch) -> Sequence[date]:
+        if derivation.read_state is None:
+            stage_days(branch, plan.days)
+            return plan.days
+        return stage_with_state(branch, plan, derivation, stage_days)
+
+    def facts(branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
+        return derivation.facts(request.spark, branch, days)
+
+    return [Write(derivation.table, plan.days, stage, facts)]
+
+
+def stage_with_state(
+    branch: Branch, plan: Plan, derivation: Derivation, stage_days: Callable[[Branch, Sequence[date]], None]
+) -> Sequence[date]:
+    """Stage the days in order; go on with later published days until the state that they start from is unchanged."""
+    read_state = derivation.read_state
+    if read_state is None:
+        raise ValueError(f"{derivation.table.identifier} carries no state")
+    published = branch.spark.table(derivation.table.full_name)
+    due, later, staged = list(plan.days), sorted(plan.later), []
+    while due:
+        batch = [due.pop(0)]
+        while due and not any(batch[-1] < day < due[0] for day in later):
+            batch.append(due.pop(0))
+        stage_days(branch, batch)
+        staged += batch
+        later = [day for day in later if day > batch[-1]]
+        follows = bool(later) and (not due or later[0] < due[0])
+        if follows and read_state(branch.read(), batch[-1]) != read_state(published, batch[-1]):
+            due.insert(0, later.pop(0))
+    return staged

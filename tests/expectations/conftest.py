@@ -1,0 +1,160 @@
+"""Rows for every suite: one that keeps all rules, and rows that between them break every rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from lakehouse.tables import Column, Table
+
+Row = dict[str, Any]
+DAY = date(2024, 8, 8)
+FAR_AWAY = date(2024, 8, 20)
+INSTANT = datetime(2024, 8, 8, 10, 0, tzinfo=UTC)
+
+GOOD_VALUES: dict[str, Any] = {
+    "string": "x",
+    "bigint": 1,
+    "int": 1,
+    "double": 1.0,
+    "boolean": False,
+    "date": DAY,
+    "timestamp": INSTANT,
+    "array<date>": [DAY],
+    "array<double>": [1.0],
+}
+
+GOOD_ROWS: dict[str, Row] = {
+    "bronze.files": {"_source_sha256": "a" * 64, "reason": None},
+    "gold.bars_1m": {"outlier_count": 0},
+    "gold.tick_features": {"macd_histogram": 0.0},
+    "gold.volume_profile_1d": {"is_point_of_control": True, "is_in_value_area": True},
+    "gold.return_correlations_1d": {"instrument_id_b": "y", "pair_count": 2},
+}
+"""What a row of defaults lacks to keep its table's rules."""
+
+WRONG_DELIVERY_DAY = {"event_date_is_utc_day_or_delivery": [{"event_date": FAR_AWAY}]}
+WRONG_DAY = {"event_date_is_utc_day": [{"event_date": FAR_AWAY}]}
+NO_REASON = {"reason_given": [{"reason": " "}]}
+
+BROKEN_ROWS: dict[str, dict[str, list[Row]]] = {
+    "bronze.trades": WRONG_DELIVERY_DAY,
+    "bronze.quotes": WRONG_DELIVERY_DAY,
+    "bronze.files": {
+        "one_accepted_file_per_delivery": [{"delivery_part": "2"}, {"delivery_part": "2", "_source_file": "again"}],
+        "reason_given": [{"verdict": "refused"}],
+        "quarantined_without_rows": [{"verdict": "quarantined", "reason": "cut", "rows": 1}],
+        "sha256_is_hex": [{"_source_sha256": "short"}],
+        "events_in_order": [{"first_ts_event": datetime(2024, 8, 9, tzinfo=UTC)}],
+    },
+    "silver.trades": WRONG_DAY,
+    "silver.trades_rejected": WRONG_DELIVERY_DAY | NO_REASON,
+    "silver.quotes": WRONG_DAY
+    | {
+        "not_crossed": [{"bid_price": Decimal(2), "mid_price": Decimal(1)}],
+        "updates_a_side": [{"bid_price": None, "ask_price": None, "mid_price": None, "spread_bps": None}],
+        "mid_within_sides": [{"mid_price": Decimal(3)}, {"mid_price": None, "spread_bps": None}, {"bid_price": None}],
+        "spread_where_mid": [{"spread_bps": None}],
+    },
+    "silver.quotes_rejected": WRONG_DELIVERY_DAY | NO_REASON,
+    "gold.instruments": {"texts_not_blank": [{"venue": ""}]},
+    "gold.bars_1m": WRONG_DAY
+    | {
+        "prices_in_order": [{"high": Decimal("0.5")}, {"low": Decimal("1.5")}],
+        "vwap_between_low_and_high": [{"vwap": Decimal("1.5")}],
+        "starts_on_the_minute": [{"bar_start": datetime(2024, 8, 8, 10, 0, 1, tzinfo=UTC)}],
+        "filled_where_no_usable_trade": [{"is_filled": True}],
+        "filled_prices_are_one": [{"is_filled": True, "high": Decimal(2)}],
+        "outliers_are_trades": [{"outlier_count": 2}],
+        "volume_where_trades": [{"volume": Decimal(0)}],
+    },
+    "gold.tick_features": WRONG_DAY
+    | {
+        "numbers_are_finite": [{"log_return": float("nan")}, {"volume_zscore_30": float("-inf")}],
+        "bollinger_in_order": [{"bollinger_lower": 2.0}],
+        "bollinger_with_sma": [{"bollinger_upper": None}],
+        "macd_adds_up": [{"macd_histogram": 0.5}],
+        "carry_once_a_day": [{"instrument_id": "no carry", "_carry": None}],
+    },
+    "gold.volume_profile_1d": {
+        "edges_in_order": [{"price_low": Decimal(2)}],
+        "volume_where_trades": [{"trade_count": 0}],
+        "control_in_value_area": [{"is_in_value_area": False}],
+        "one_point_of_control": [{"instrument_id": "no control", "is_point_of_control": False}],
+        "control_has_most_volume": [
+            {"instrument_id": "wrong control"},
+            {"instrument_id": "wrong control", "bin_index": 2, "volume": Decimal(2), "is_point_of_control": False},
+        ],
+        "value_area_holds_70_percent": [
+            {"instrument_id": "narrow"},
+            {"instrument_id": "narrow", "bin_index": 2, "is_point_of_control": False, "is_in_value_area": False},
+        ],
+    },
+    "gold.return_correlations_1d": {
+        "pair_in_order": [{"instrument_id_b": "a"}],
+        "correlation_needs_pairs": [{"pair_count": 1}],
+    },
+}
+"""Per rule that a declaration does not imply: rows that break it, as changes to the good row."""
+
+
+def good_row(table: Table) -> Row:
+    """Return a row that keeps every rule of the table's suite."""
+    values = {
+        column.name: Decimal(1) if column.type.startswith("decimal") else GOOD_VALUES[column.type]
+        for column in table.columns
+    }
+    return (
+        values
+        | {column.name: column.allowed[0] for column in table.columns if column.allowed}
+        | GOOD_ROWS.get(table.identifier, {})
+    )
+
+
+def declared_breaks(column: Column) -> list[Row]:
+    """Return changes that break each rule that a column's declaration implies."""
+    breaks: list[Row] = [] if column.nullable else [{column.name: None}]
+    kind = Decimal if column.type.startswith("decimal") else float if column.type == "double" else int
+    if column.minimum is not None:
+        breaks.append({column.name: kind(column.minimum) - kind(1)})
+        if column.exclusive_minimum:
+            breaks.append({column.name: kind(column.minimum)})
+    if column.maximum is not None:
+        breaks.append({column.name: kind(column.maximum) + kind(1)})
+    return breaks + ([{column.name: "none of them"}] if column.allowed else [])
+
+
+def broken_rows(table: Table) -> list[Row]:
+    """Return rows that break every rule over rows or keys of the table's suite, after two good ones of one key."""
+    good = good_row(table)
+    changes = [change for column in table.columns for change in declared_breaks(column)]
+    changes += [change for rows in BROKEN_ROWS[table.identifier].values() for change in rows]
+    return [good, good, *(good | change for change in changes)]
+
+
+def frame_of(spark: SparkSession, table: Table, rows: list[Row]) -> DataFrame:
+    schema = ", ".join(f"`{column.name}` {column.type}" for column in table.columns)
+    return spark.createDataFrame([tuple(row[name] for name in table.column_names) for row in rows], schema)
+
+
+@pytest.fixture(scope="session")
+def make_frame(spark: SparkSession) -> Callable[[Table, list[Row]], DataFrame]:
+    """Build a Spark frame of a table from rows."""
+    return lambda table, rows: frame_of(spark, table, rows)
+
+
+@pytest.fixture(scope="session")
+def make_good() -> Callable[[Table], Row]:
+    """Build the good row of a table."""
+    return good_row
+
+
+@pytest.fixture(scope="session")
+def make_broken() -> Callable[[Table], list[Row]]:
+    """Build the rows that break every rule of a table."""
+    return broken_rows

@@ -1,0 +1,106 @@
+from pathlib import Path
+
+import pytest
+
+from lakehouse.errors import BadInputError
+from lakehouse.settings import read_settings
+
+STACK = {
+    "LAKEHOUSE_PROFILE": "stack",
+    "LAKEHOUSE_WAREHOUSE": "s3://lake/warehouse/",
+    "LAKEHOUSE_CATALOG_PASSWORD": "p@ss/word",
+    "LAKEHOUSE_S3_ENDPOINT": "http://127.0.0.1:9000",
+    "LAKEHOUSE_S3_SECRET_ACCESS_KEY": "hidden-key",
+}
+
+
+def test_embedded_settings_follow_from_home():
+    settings = read_settings({"LAKEHOUSE_HOME": "/data/lake", "PATH": "/bin"})
+    assert {
+        "landing": settings.landing_root,
+        "warehouse": settings.warehouse_uri,
+        "catalog": settings.catalog_file,
+        "reports": settings.reports,
+        "jdbc": settings.catalog_jdbc_uri,
+        "pyiceberg": settings.pyiceberg_properties(),
+    } == {
+        "landing": "/data/lake/landing",
+        "warehouse": "file:///data/lake/warehouse",
+        "catalog": Path("/data/lake/catalog.db"),
+        "reports": Path("/data/lake/reports"),
+        "jdbc": "jdbc:sqlite:/data/lake/catalog.db?journal_mode=WAL&busy_timeout=30000&synchronous=NORMAL",
+        "pyiceberg": {
+            "uri": "sqlite:////data/lake/catalog.db?timeout=30",
+            "warehouse": "file:///data/lake/warehouse",
+        },
+    }
+
+
+def test_home_is_absolute_whatever_the_working_directory(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    assert read_settings({"LAKEHOUSE_HOME": "here"}).home == tmp_path / "here"
+    assert read_settings({"LAKEHOUSE_HOME": "~/lake"}).home == tmp_path / "me" / "lake"
+
+
+def test_stack_settings_reach_catalog_and_store():
+    settings = read_settings(STACK)
+    assert settings.catalog_jdbc_uri == "jdbc:postgresql://127.0.0.1:5432/iceberg"
+    assert settings.pyiceberg_properties() == {
+        "uri": "postgresql+psycopg://iceberg:p%40ss%2Fword@127.0.0.1:5432/iceberg",
+        "warehouse": "s3://lake/warehouse",
+        "s3.endpoint": "http://127.0.0.1:9000",
+        "s3.region": "us-east-1",
+        "s3.secret-access-key": "hidden-key",
+    }
+
+
+def test_printed_settings_hold_no_secret():
+    settings = read_settings(STACK)
+    for printed in (str(settings), repr(settings), settings.model_dump_json()):
+        assert "p@ss/word" not in printed
+        assert "hidden-key" not in printed
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        pytest.param(
+            {"LAKEHOUSE_HOM": "/x"}, "LAKEHOUSE_HOM is no setting; did you mean LAKEHOUSE_HOME?", id="misspelled"
+        ),
+        pytest.param({"lakehouse_home": "/x"}, "lakehouse_home is no setting", id="lower case"),
+        pytest.param(
+            {"LAKEHOUSE_SHUFFLE_PARTITIONS": "0"},
+            "LAKEHOUSE_SHUFFLE_PARTITIONS: Input should be greater than or equal to 1",
+            id="out of range",
+        ),
+        pytest.param(
+            {"LAKEHOUSE_PROFILE": "cloud"}, "LAKEHOUSE_PROFILE: Input should be 'embedded' or 'stack'", id="no profile"
+        ),
+        pytest.param(
+            {"LAKEHOUSE_DRIVER_MEMORY": "4 GB"},
+            "LAKEHOUSE_DRIVER_MEMORY: String should match pattern '^[1-9][0-9]*[mg]$'",
+            id="no memory size",
+        ),
+        pytest.param(
+            {"LAKEHOUSE_PROFILE": "stack"},
+            "settings: Value error, profile stack needs LAKEHOUSE_WAREHOUSE, LAKEHOUSE_CATALOG_PASSWORD",
+            id="half a stack",
+        ),
+    ],
+)
+def test_read_settings_refuses_in_one_line(environment, message):
+    with pytest.raises(BadInputError) as caught:
+        read_settings(environment)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_read_settings_refuses_without_repeating_a_secret():
+    with pytest.raises(BadInputError) as caught:
+        read_settings({**STACK, "LAKEHOUSE_CATALOG_PORT": "none"})
+    assert "p@ss/word" not in str(caught.value)
+
+
+def test_variables_of_the_tests_are_no_settings():
+    assert read_settings({"LAKEHOUSE_REAL_DATA": "/data"}) == read_settings({})

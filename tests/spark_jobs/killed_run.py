@@ -1,0 +1,81 @@
+"""A victim for test_kill.py: runs one job and kills its own process group, driver and JVM, at a named moment.
+
+    python killed_run.py <module of the job> <moment> <protected|unprotected> [arguments of the job]
+
+Nothing in the product knows of this: the moment is a function of the product that is replaced by the kill. A run that
+is unprotected writes straight to `main`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from spark_jobs import publish, run, stage
+from spark_jobs.command_line import build_request, parse_arguments
+
+
+def kill(*_: object, **__: object) -> None:
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+    time.sleep(60)  # the signal may arrive after the call has returned
+
+
+def kill_while_writing(folder: Path) -> None:
+    """Kill as soon as a task has begun a data file that was not there before."""
+    before = set(folder.rglob("*.parquet"))
+
+    def watch() -> None:
+        while not set(folder.rglob("*.parquet")) - before:
+            time.sleep(0.001)
+        kill()
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def kill_at_fast_forward(number: int) -> None:
+    """Kill before the table of that number, from 1, is published."""
+    publish_table = publish.fast_forward
+    begun = []
+
+    def fast_forward(attempt: publish.Attempt, staged: publish.Staged) -> None:
+        begun.append(staged)
+        if len(begun) == number:
+            kill()
+        publish_table(attempt, staged)
+
+    publish.fast_forward = fast_forward
+
+
+def main(module: str, moment: str, protection: str, *arguments: str) -> None:
+    """Arrange the kill and run the job; it must not come back."""
+    job = importlib.import_module(module).JOB
+    request = build_request(parse_arguments(list(arguments), ""), "victim")
+    if protection == "unprotected":
+        stage.Branch.writable_name = property(lambda branch: branch.table.full_name)
+        stage.Branch.read = lambda branch: branch.spark.table(branch.table.full_name)
+    match moment:
+        case "while writing":
+            kill_while_writing(request.settings.home / "warehouse" / job.table.layer / job.table.name)
+        case "between write and audit":
+            publish.audit_all = kill
+        case "between audit and publish":
+            kill_at_fast_forward(1)
+        case "between the two tables":
+            kill_at_fast_forward(2)
+        case "after publish":
+            publish.drop_branch = kill
+        case "before the record":
+            run.record = kill
+        case _:
+            raise SystemExit(f"no such moment: {moment}")
+    run.run(job, request)
+    raise SystemExit(f"survived: {moment}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
