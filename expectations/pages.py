@@ -25,7 +25,7 @@ from expectations.page_model import Audit, balance_lines, judge_state, last_audi
 from expectations.queries import query_command
 from expectations.report import Sample
 from lakehouse.catalog import open_catalog, read_log
-from lakehouse.settings import Settings
+from lakehouse.settings import Settings, settings
 from lakehouse.tables import Table
 from lakehouse.tables.logs import CHECK_RESULTS, FILE_BALANCES, RUNS
 
@@ -152,3 +152,7 @@ def rejected(table: Table, rule: str, count: int, rows: list[Mapping[str, Any]])
         Sample(tuple(names), texts),
         query_command(query, table.identifier, None),
     )
+
+
+if __name__ == "__main__":
+    build_index(settings())

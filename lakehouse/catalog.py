@@ -184,7 +184,7 @@ def main_history(iceberg: IcebergTable) -> Iterable[Snapshot]:
 def last_replacements(iceberg: IcebergTable) -> dict[date, Replacement]:
     """Return, for every day that some snapshot still in the history replaced, its last replacement on `main`.
 
-    A table that is replaced whole has the one key `date.min`.
+    A table that is replaced whole has the one key of WHOLE_TABLE.
     """
     last: dict[date, Replacement] = {}
     for snapshot in main_history(iceberg):

@@ -8,6 +8,8 @@ from datetime import date, timedelta
 from lakehouse.errors import BadInputError
 
 ONE_DAY = timedelta(days=1)
+WHOLE_TABLE = (date.min,)
+"""The "days" of a table that is replaced whole; no event ever has this one."""
 
 
 def parse_day(text: str) -> date:
@@ -42,6 +44,12 @@ def format_days(days: Iterable[date]) -> str:
         else:
             ranges.append([day, day])
     return ",".join(str(first) if first == last else f"{first}..{last}" for first, last in ranges)
+
+
+def describe_days(days: Iterable[date]) -> str:
+    """Name what a run replaces, for a person."""
+    named = tuple(days)
+    return "the whole table" if named == WHOLE_TABLE else format_days(named)
 
 
 def parse_days(text: str) -> list[date]:

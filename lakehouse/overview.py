@@ -41,7 +41,9 @@ def table_states(settings: Settings) -> list[TableState]:
         iceberg = catalog.load_table(table.identifier)
         snapshot = iceberg.current_snapshot()
         summary = snapshot.summary.additional_properties if snapshot and snapshot.summary else {}
-        published_at = datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC) if snapshot else None
+        # main's own history: a snapshot is written to an audit branch before main moves to it
+        history = iceberg.history()
+        published_at = datetime.fromtimestamp(history[-1].timestamp_ms / 1000, UTC) if history else None
         rows = int(summary.get("total-records", 0))
         states.append(TableState(table, rows, len(iceberg.snapshots()), published_at))
     return states

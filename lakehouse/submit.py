@@ -12,8 +12,9 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from lakehouse.errors import BadInputError, ExitCode
+from lakehouse.errors import BadInputError, LakehouseError
 from lakehouse.jars import ROOT
+from lakehouse.settings import Settings
 from lakehouse.spark_home import submit_command, submit_environment
 
 JVM_NOISE = (b"WARNING: Using incubator modules: jdk.incubator.vector", b"Picked up JAVA_TOOL_OPTIONS:")
@@ -75,7 +76,16 @@ def _copy_without_noise(stream: IO[bytes]) -> None:
             sys.stderr.buffer.flush()
 
 
-def build_report() -> int:
-    """Write the data-quality pages; a process of its own, since the ground floor does not know the suites."""
+def build_report(settings: Settings) -> Path:
+    """Write the data-quality pages and return the one to open.
+
+    A process of its own, since the ground floor does not know the suites.
+
+    Raises:
+        LakehouseError: the pages were not written.
+    """
     code = run_process([sys.executable, "-m", "expectations.pages"])
-    return int(code or ExitCode.DONE)
+    page = settings.reports / "index.html"
+    if code or not page.is_file():
+        raise LakehouseError(f"{page} was not written: python -m expectations.pages ended with {code}")
+    return page

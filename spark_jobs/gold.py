@@ -64,19 +64,18 @@ def gold_job(name: str, derivation: Derivation, code: tuple[ModuleType, ...]) ->
 def plan_days(request: Request, derivation: Derivation) -> Plan:
     """Find the days that the upstream table has, and those that only this table still has.
 
-    With carried state, the days after them may follow; they are in the plan's `later`.
+    Days that this table has after them are in the plan's `later`: a carried state may reach them, or a run that died
+    has changed their upstream rows.
     """
     upstream = load(request.settings, derivation.upstream)
-    days = set(published_days(upstream, "event_date"))
-    days |= set(published_days(load(request.settings, derivation.table), "event_date"))
+    published = set(published_days(load(request.settings, derivation.table), "event_date"))
+    days = published | set(published_days(upstream, "event_date"))
     prints = day_fingerprints(upstream, "event_date", days)
     inputs = {day: (prints.get(day, "no rows"),) for day in days}
     asked = {day: texts for day, texts in inputs.items() if request.days is None or day in request.days}
-    later = {}
-    if derivation.read_state is not None and asked:
-        later = {day: texts for day, texts in inputs.items() if day > min(asked) and day not in asked}
+    later = {day: inputs[day] for day in published - set(asked) if asked and day > min(asked)}
     lines = [f"read {derivation.upstream.identifier} of {day}" for day in sorted(asked)]
-    lines += [f"replace {day}, too, if the state carried into it changes" for day in sorted(later)]
+    lines += [f"replace {day}, too, if what it is made from has changed" for day in sorted(later)]
     return Plan(asked, tuple(lines), later=later)
 
 

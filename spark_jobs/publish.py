@@ -28,7 +28,7 @@ from lakehouse.catalog import (
     rows_per_day,
     summary_of,
 )
-from lakehouse.days import format_days
+from lakehouse.days import describe_days
 from lakehouse.errors import AuditFailedError, LakehouseError, UnavailableError
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
@@ -39,8 +39,6 @@ logger = logging.getLogger(__name__)
 
 SETTLE_ATTEMPTS = 5
 SETTLE_PAUSE_S = 1.0
-WHOLE_TABLE = (date.min,)
-"""The `days` of a table that is replaced whole."""
 
 
 class MainMovedError(LakehouseError):
@@ -142,7 +140,7 @@ def stage(attempt: Attempt, write: Write, branch: Branch) -> Staged:
     """Put one table's rows onto its branch and count what its audit asks for."""
     days = tuple(write.stage(branch))
     snapshot_id = load(attempt.settings, write.table).refs()[branch.name].snapshot_id
-    logger.info("staged %s on branch %s: %s", write.table.identifier, branch.name, format_days(days))
+    logger.info("staged %s on branch %s: %s", write.table.identifier, branch.name, describe_days(days))
     facts = {"rows_trailing_week_mean": trailing_week_mean(attempt.settings, write.table, days)}
     return Staged(write, branch, snapshot_id, days, {**facts, **write.facts(branch, days)})
 
@@ -151,7 +149,7 @@ def trailing_week_mean(settings: Settings, table: Table, days: Sequence[date]) -
     """Return the mean of rows per published day in the week before the days; None where there is none."""
     if table.replaced_by is None or not days:
         return None
-    week = [min(days) - timedelta(days=number) for number in range(1, 8) if min(days) > date.min + timedelta(days=7)]
+    week = [min(days) - timedelta(days=number) for number in range(1, 8)]
     rows = rows_per_day(load(settings, table), table.replaced_by)
     counts = [rows[day] for day in week if day in rows]
     return sum(counts) / len(counts) if counts else None

@@ -21,7 +21,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from lakehouse.catalog import append_log, last_replacements, load, require_tables
-from lakehouse.days import format_days
+from lakehouse.days import WHOLE_TABLE, describe_days
 from lakehouse.errors import ConflictError, ExitCode, LakehouseError
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
@@ -62,8 +62,8 @@ class Request:
 class Plan:
     """What a run would do. `inputs` tells, for each day, what its rows are made from, as texts that change with it.
 
-    `later` are the inputs of days that nobody asked for but that a carried state may reach. `lines` are for a person;
-    `state` is handed to `build`.
+    `later` are the inputs of published days that nobody asked for: they are replaced, too, where they are outdated, and
+    a carried state may reach them. `lines` are for a person; `state` is handed to `build`.
     """
 
     inputs: Mapping[date, Sequence[str]]
@@ -174,21 +174,21 @@ def run_unrecorded(job: Job, request: Request) -> Outcome:
         bases = {table.identifier: main_snapshot(request.settings, table) for table in job.tables}
         plan = job.plan(request)
         keys = day_keys(job, plan)
-        due = due_days(request.settings, job.tables, {day: keys[day] for day in plan.days})
+        due = due_days(request.settings, job.tables, keys)
         if not due:
-            what = f"done already: {format_days(plan.days)}" if plan.days else "nothing to do"
+            what = f"done already: {describe_days(plan.days)}" if plan.days else "nothing to do"
             return Outcome(job, "done already", ExitCode.DONE, what)
-        later = {**plan.inputs, **plan.later}
+        inputs = {**plan.inputs, **plan.later}
         plan = replace(
             plan,
-            inputs={day: plan.inputs[day] for day in due},
-            later={day: texts for day, texts in later.items() if day not in due},
+            inputs={day: inputs[day] for day in due},
+            later={day: texts for day, texts in inputs.items() if day not in due},
         )
         attempt = Attempt(
             request.spark, request.settings, request.run_id, combine_keys(keys, due), keys, request.started_at, bases
         )
         if request.is_dry_run:
-            message = "\n".join((f"{job.name} would replace {format_days(due)}", *plan.lines))
+            message = "\n".join((f"{job.name} would replace {describe_days(due)}", *plan.lines))
             return Outcome(job, "dry run", ExitCode.DONE, message, due, run_key=attempt.run_key)
         try:
             published = publish(attempt, job.build(request, plan, attempt))
@@ -198,7 +198,7 @@ def run_unrecorded(job: Job, request: Request) -> Outcome:
         days = tuple(sorted({day for item in published for day in item.days}))
         summary = job.summarize(request, plan, published)
         outcome = OUTCOMES.get(summary.exit_code, "published")
-        message = f"published {format_days(days)}" + (f"; {summary.note}" if summary.note else "")
+        message = f"published {describe_days(days)}" + (f"; {summary.note}" if summary.note else "")
         return Outcome(job, outcome, summary.exit_code, message, days, summary, attempt.run_key)
     attempts = request.settings.publish_attempts
     raise ConflictError(f"{job.name}: other runs published first {attempts} times; run it again when they are through")
@@ -232,7 +232,7 @@ def record(request: Request, outcome: Outcome, seconds: float) -> None:
         "run_key": outcome.run_key,
         "job": outcome.job.name,
         "table_name": table.identifier,
-        "days": list(outcome.days or request.days or ()),
+        "days": [day for day in outcome.days or request.days or () if day not in WHOLE_TABLE],
         "outcome": outcome.outcome,
         "exit_code": int(outcome.exit_code),
         "message": outcome.message,

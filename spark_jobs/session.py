@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
+from pyspark import SparkConf
 from pyspark.sql import SparkSession
 
 from lakehouse.settings import Settings
@@ -56,13 +57,13 @@ def session_options(settings: Settings) -> dict[str, str]:
 def build_session(name: str, settings: Settings) -> SparkSession:
     """Start or join the session; a master given to spark-submit wins over the settings'."""
     builder = SparkSession.builder.appName(name)
-    if "PYSPARK_GATEWAY_PORT" not in os.environ:  # not under spark-submit, so nobody has named a master
+    master = SparkConf().get("spark.master") if "PYSPARK_GATEWAY_PORT" in os.environ else None
+    if master is None:  # not under spark-submit, so nobody has named a master
+        master = settings.spark_master
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        builder = builder.master(settings.spark_master)
-        if settings.spark_master.startswith("local"):
-            builder = builder.config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1")
-        builder = builder.config("spark.driver.memory", settings.driver_memory)
-        builder = builder.config("spark.ui.enabled", "false").config("spark.ui.showConsoleProgress", "false")
+        builder = builder.master(master).config("spark.driver.memory", settings.driver_memory)
+    if master.startswith("local"):  # nothing but this process needs to reach the driver
+        builder = builder.config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1")
     for key, value in session_options(settings).items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()

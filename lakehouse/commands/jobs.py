@@ -36,6 +36,7 @@ def demo(
     from lakehouse.demo import write_demo_landing
     from lakehouse.overview import print_runs, runs_since
     from lakehouse.settings import settings
+    from lakehouse.spark_home import submit_command
     from lakehouse.submit import build_report, find_pipeline, spark_submit
 
     here, screen = settings(), console()
@@ -53,14 +54,15 @@ def demo(
         print_runs(screen, runs)
     if code not in (ExitCode.DONE, ExitCode.QUARANTINED, ExitCode.AUDIT_FAILED):
         raise typer.Exit(code)
-    build_report()
+    page = build_report(here)
     seconds = (datetime.now(UTC) - started_at).total_seconds()
     screen.print(f"\n{seconds:.0f} s from files to tables and report. Next:")
     example = (
         "SELECT instrument_id, count(*) AS bars, sum(volume) AS volume FROM gold.bars_1m GROUP BY ALL ORDER BY ALL"
     )
-    screen.print(f"  query   lakehouse query '{example}'", soft_wrap=True)
-    screen.print(f"  report  {here.reports / 'index.html'}", soft_wrap=True)
+    program = submit_command()[0].replace("spark-submit", "lakehouse")
+    screen.print(f"  query   {os.path.relpath(program)} query '{example}'", soft_wrap=True)
+    screen.print(f"  report  {page}", soft_wrap=True)
     raise typer.Exit(code)
 
 
@@ -124,10 +126,7 @@ def report(
     from lakehouse.settings import settings
     from lakehouse.submit import build_report
 
-    code = build_report()
-    if code:
-        raise typer.Exit(code)
-    page = settings().reports / "index.html"
+    page = build_report(settings())
     typer.echo(page)
     if show:
         typer.launch(page.as_uri())

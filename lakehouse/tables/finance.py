@@ -308,7 +308,7 @@ GOLD_TICK_FEATURES = Table(
         Column("sma_50", "double", "Mean of the last 50 closes.", nullable=True, minimum=0),
         Column("ema_12", "double", "Exponential mean, span 12.", nullable=True, minimum=0),
         Column("ema_26", "double", "Exponential mean, span 26.", nullable=True, minimum=0),
-        Column("macd", "double", "ema_12 - ema_26 (MACD 12/26/9).", nullable=True),
+        Column("macd", "double", "MACD 12/26/9: fast less slow exponential mean; ema_12 - ema_26 once seeds have faded.", nullable=True),
         Column("macd_signal", "double", "Exponential mean of macd, span 9.", nullable=True),
         Column("macd_histogram", "double", "macd - macd_signal.", nullable=True),
         Column("rsi_14", "double", "Relative strength index, Wilder, 14 bars.", nullable=True, minimum=0, maximum=100),

@@ -1,11 +1,12 @@
-"""Indicators of one instrument's one-minute bars, with the state that the next day goes on from.
+"""Indicators of one instrument's one-minute bars, computed from any bar on and carried in a small state.
 
-`compute` over some bars and then over the next, from the state in between, gives bit for bit what it gives over all of
-them at once: window sums are added in a fixed order, recursions run bar by bar. Bars are counted from 0, the first bar
-that the instrument ever had; NaN stands for "not warm yet".
+A series cut anywhere and continued from the carried state gives the same bits as the series in one pass. Sums over a
+window are therefore added up per window, oldest bar first, and recursions run bar by bar. Running sums, pairwise sums
+and vectorised logarithms are left out: their last bit depends on where a series begins or on the processor.
 
-Equal to TA-Lib on the same closes: SMA, EMA, RSI and Bollinger bands from their first value on. MACD from bar 250 on:
-TA-Lib seeds the fast mean of its MACD with bars 14 to 25, here it is ema_12, and the difference fades as (11/13)^n.
+Formulas and seeds are TA-Lib's (SMA, EMA, MACD, RSI, BBANDS), equal to 1e-9 of the price from the first value on. As
+there, macd starts its 12-bar mean at the same bar as its 26-bar one, so that it equals ema_12 - ema_26 only from about
+the 200th bar on, and rsi_14 is 0 where no price has moved yet.
 """
 
 from __future__ import annotations
@@ -13,97 +14,107 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-Values = npt.NDArray[np.float64]
+from lakehouse.errors import BadInputError
 
-FAST, SLOW, SIGNAL = 12, 26, 9
-WILDER = 14
-SHORT_MEAN, LONG_MEAN = 20, 50
-BAND_WIDTH = 2.0
-"""Standard deviations between the mean and a Bollinger band."""
-VOLATILITY = 30
-"""Bars of realised volatility and of the volume's z-score."""
-KEPT = LONG_MEAN
-"""Bars that a state keeps: the longest window. With no more bars than that, a state holds the whole past."""
-NO_MOVEMENT = 1e-14
-"""TA-Lib's zero: an RSI without any movement is 0."""
+Series = npt.NDArray[np.float64]
+
+HISTORY = 49
+"""Closes kept: with the new bar they fill the longest window, sma_50."""
+VOLUME_HISTORY = 29
+
+FEATURES = (
+    *("log_return", "sma_20", "sma_50", "ema_12", "ema_26", "macd", "macd_signal", "macd_histogram", "rsi_14"),
+    *("bollinger_upper", "bollinger_lower", "realized_volatility_30", "volume_zscore_30"),
+)
+
+
+@dataclass(frozen=True)
+class Recursion:
+    """The recursive means after a bar; `macd_fast` is the 12-bar mean that macd is made from."""
+
+    ema_12: float
+    ema_26: float
+    macd_fast: float
+    macd_signal: float
+    average_gain: float
+    average_loss: float
 
 
 @dataclass(frozen=True)
 class State:
-    """What is left of the bars so far: the last KEPT closes and volumes, and the recursions (NaN if not begun)."""
+    """What the next bar needs; closes that are fewer than HISTORY are all there ever were, and tell the rest."""
 
-    bars: int = 0
     closes: tuple[float, ...] = ()
     volumes: tuple[float, ...] = ()
-    ema_12: float = math.nan
-    ema_26: float = math.nan
-    macd_signal: float = math.nan
-    average_gain: float = math.nan
-    average_loss: float = math.nan
-
-    def as_list(self) -> list[float]:
-        """The state as gold.tick_features carries it."""
-        recursions = (self.ema_12, self.ema_26, self.macd_signal, self.average_gain, self.average_loss)
-        return [float(self.bars), *recursions, *self.closes, *self.volumes]
-
-    @classmethod
-    def from_list(cls, values: Sequence[float] | None) -> State:
-        """Read what `as_list` wrote; None is the state before the first bar."""
-        if values is None:
-            return cls()
-        bars, kept = int(values[0]), (len(values) - 6) // 2
-        return cls(bars, tuple(values[6 : 6 + kept]), tuple(values[6 + kept :]), *values[1:6])
+    recursion: Recursion | None = None
 
 
-def compute(close: Sequence[float], volume: Sequence[float], state: State) -> tuple[dict[str, Values], State]:
-    """Compute the indicator columns of gold.tick_features for the bars that follow a state, and the state after them.
+def encode_state(state: State) -> list[float]:
+    """Write a state as the `_carry` column has it: the closes, the volumes and, from HISTORY closes on, the means."""
+    recursion = state.recursion
+    means = () if recursion is None else tuple(getattr(recursion, name) for name in Recursion.__dataclass_fields__)
+    return [float(len(state.closes)), *state.closes, *state.volumes, *means]
 
-    Closes and volumes are in the order of time; every column has one value per bar.
+
+def decode_state(carry: Sequence[float]) -> State:
+    """Read what `encode_state` wrote.
+
+    Raises:
+        BadInputError: the numbers are not as many as a state has, so another version of the code wrote them.
     """
-    kept = len(state.closes)
-    if state.bars <= KEPT:  # the whole past is there: begin anew, so that seeds need no state of their own
-        begin, position = State(), 0
-    else:
-        begin, position = state, kept
-    closes = np.array([*state.closes, *close], dtype=np.float64)
-    volumes = np.array([*state.volumes, *volume], dtype=np.float64)
-    recursive, after = recurse(closes.tolist(), position, begin)
-    columns = {**windows(closes, volumes), **recursive}
-    new = State(
-        state.bars + len(close),
-        tuple(closes[-KEPT:].tolist()),
-        tuple(volumes[-KEPT:].tolist()),
-        *after,
-    )
-    return {name: values[kept:] for name, values in columns.items()}, new
+    count = int(carry[0]) if len(carry) else -1
+    volumes_end = 1 + count + min(count, VOLUME_HISTORY)
+    is_warm = count == HISTORY
+    expected = volumes_end + (len(Recursion.__dataclass_fields__) if is_warm else 0)
+    if not 0 <= count <= HISTORY or len(carry) != expected:
+        raise BadInputError(
+            f"_carry of gold.tick_features: {len(carry)} numbers are no state of this code; recompute from the first day"
+        )
+    closes, volumes = tuple(carry[1 : 1 + count]), tuple(carry[1 + count : volumes_end])
+    return State(closes, volumes, Recursion(*carry[volumes_end:]) if is_warm else None)
 
 
-def windows(close: Values, volume: Values) -> dict[str, Values]:
-    """Compute what depends on the last few bars alone."""
-    log_return = np.array([math.nan, *map(math.log, (close[1:] / close[:-1]).tolist())][: len(close)])
-    sma_20 = rolling_sum(close, SHORT_MEAN) / SHORT_MEAN
-    deviation = rolling_deviation(close, SHORT_MEAN)
-    spread = rolling_deviation(volume, VOLATILITY)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        zscore = (volume - rolling_sum(volume, VOLATILITY) / VOLATILITY) / spread
-    return {
-        "log_return": log_return,
-        "sma_20": sma_20,
-        "sma_50": rolling_sum(close, LONG_MEAN) / LONG_MEAN,
-        "bollinger_upper": sma_20 + BAND_WIDTH * deviation,
-        "bollinger_lower": sma_20 - BAND_WIDTH * deviation,
-        "realized_volatility_30": np.sqrt(rolling_sum(log_return * log_return, VOLATILITY)),
-        "volume_zscore_30": np.where(spread > 0, zscore, math.nan),
+def compute_features(close: Series, volume: Series, state: State) -> tuple[dict[str, Series], State]:
+    """Compute every feature of the bars after `state`; NaN where there are too few bars before.
+
+    Bars are one instrument's, in order and without a gap. Returns the columns of FEATURES and the state after the last.
+    """
+    closes = np.concatenate((np.array(state.closes), close))
+    volumes = np.concatenate((np.array(state.volumes), volume))
+    returns = log_returns(closes)
+    mean_20, deviation_20 = rolling_sum(closes, 20) / 20, rolling_deviation(closes, 20)
+    volume_deviation = rolling_deviation(volumes, 30)
+    volume_deviation[volume_deviation == 0] = np.nan
+    means, recursion = recursive_means(closes, state.recursion)
+    columns = {
+        "log_return": returns,
+        "sma_20": mean_20,
+        "sma_50": rolling_sum(closes, 50) / 50,
+        **means,
+        "bollinger_upper": mean_20 + 2 * deviation_20,
+        "bollinger_lower": mean_20 - 2 * deviation_20,
+        "realized_volatility_30": np.sqrt(rolling_sum(returns * returns, 30)),
+        "volume_zscore_30": (volumes - rolling_sum(volumes, 30) / 30) / volume_deviation,
     }
+    features = {name: columns[name][len(columns[name]) - len(close) :] for name in FEATURES}
+    state_after = State(tuple(closes[-HISTORY:].tolist()), tuple(volumes[-VOLUME_HISTORY:].tolist()), recursion)
+    return features, state_after
 
 
-def rolling_sum(values: Values, length: int) -> Values:
-    """Sum of each value and those before it, oldest first; NaN where there are fewer than `length`."""
-    sums = np.full(len(values), math.nan)
+def log_returns(closes: Series) -> Series:
+    """ln(close / close before); NaN for the first."""
+    values = closes.tolist()
+    return np.array([math.nan, *(math.log(close / before) for before, close in pairwise(values))])[: len(values)]
+
+
+def rolling_sum(values: Series, length: int) -> Series:
+    """Sum of the last `length` values, added oldest first; NaN before there are as many."""
+    sums = np.full(len(values), np.nan)
     count = len(values) - length + 1
     if count > 0:
         total = values[:count].copy()
@@ -113,85 +124,92 @@ def rolling_sum(values: Values, length: int) -> Values:
     return sums
 
 
-def rolling_deviation(values: Values, length: int) -> Values:
-    """Population standard deviation over a window, from the squared distances to the window's own mean."""
-    deviations = np.full(len(values), math.nan)
+def rolling_deviation(values: Series, length: int) -> Series:
+    """Population deviation of the last `length` values, exactly 0 for equal ones: distances are from the oldest."""
+    deviations = np.full(len(values), np.nan)
     count = len(values) - length + 1
     if count > 0:
-        mean = rolling_sum(values, length)[length - 1 :] / length
-        total = np.zeros(count)
-        for offset in range(length):
-            distance = values[offset : offset + count] - mean
-            total += distance * distance
-        deviations[length - 1 :] = np.sqrt(total / length)
+        oldest = values[:count]
+        distances = [values[offset : offset + count] - oldest for offset in range(1, length)]
+        mean = np.zeros(count)
+        for distance in distances:
+            mean += distance
+        mean /= length
+        squares = mean * mean
+        for distance in distances:
+            squares += (distance - mean) * (distance - mean)
+        deviations[length - 1 :] = np.sqrt(squares / length)
     return deviations
 
 
-def recurse(close: list[float], position: int, state: State) -> tuple[dict[str, Values], tuple[float, ...]]:
-    """Run the recursions over `close` from `position` on; bars before it are NaN, they were computed earlier.
+def recursive_means(closes: Series, before: Recursion | None) -> tuple[dict[str, Series], Recursion | None]:
+    """Compute what depends on all bars before, and the means after the last bar, None while bars are too few.
 
-    Seeds are the plain means of a recursion's first values, as TA-Lib has them.
+    Without `before` the first close is the instrument's first; with it, the first HISTORY closes are done already.
     """
-    count = len(close)
-    ema_12 = exponential_mean(close, position, FAST, state.ema_12)
-    ema_26 = exponential_mean(close, position, SLOW, state.ema_26)
-    macd = [fast - slow for fast, slow in zip(ema_12, ema_26, strict=True)]
-    first_macd = position if not math.isnan(state.macd_signal) else SLOW - 1
-    signal = exponential_mean(macd, first_macd, SIGNAL, state.macd_signal)
-    rsi, average_gain, average_loss = wilder_rsi(close, position, state)
+    done = HISTORY if before else 0
+    values = closes[done:].tolist()
+    moves = np.diff(closes[max(done - 1, 0) :])
+    gains, losses = np.maximum(moves, 0.0).tolist(), np.maximum(-moves, 0.0).tolist()
+    ema_12 = exponential_mean(values, 12, before.ema_12 if before else None)
+    ema_26 = exponential_mean(values, 26, before.ema_26 if before else None)
+    if before:
+        fast = exponential_mean(values, 12, before.macd_fast)
+        macd = np.array(fast) - np.array(ema_26)
+        signal = exponential_mean(macd.tolist(), 9, before.macd_signal)
+        gain, loss = wilder_mean(gains, before.average_gain), wilder_mean(losses, before.average_loss)
+    else:
+        fast = [math.nan] * 14 + exponential_mean(values[14:], 12, None)
+        macd = np.array(fast[: len(values)]) - np.array(ema_26)
+        signal = ([math.nan] * 25 + exponential_mean(macd[25:].tolist(), 9, None))[: len(values)]
+        # The first bar has no move.
+        gain, loss = ([math.nan, *wilder_mean(side, None)][: len(values)] for side in (gains, losses))
     columns = {
         "ema_12": np.array(ema_12),
         "ema_26": np.array(ema_26),
-        "macd": np.array(macd),
+        "macd": np.where(np.isnan(signal), np.nan, macd),
         "macd_signal": np.array(signal),
-        "macd_histogram": np.array(macd) - np.array(signal),
-        "rsi_14": np.array(rsi),
+        "macd_histogram": macd - np.array(signal),
+        "rsi_14": relative_strength(np.array(gain), np.array(loss)),
     }
-    if count == position:
-        return columns, (state.ema_12, state.ema_26, state.macd_signal, state.average_gain, state.average_loss)
-    return columns, (ema_12[-1], ema_26[-1], signal[-1], average_gain, average_loss)
+    if not values:
+        return columns, before
+    is_warm = len(closes) >= HISTORY
+    last = Recursion(ema_12[-1], ema_26[-1], fast[-1], signal[-1], gain[-1], loss[-1]) if is_warm else None
+    return columns, last
 
 
-def exponential_mean(values: list[float], position: int, span: int, before: float) -> list[float]:
-    """Exponential mean with weight 2 / (span + 1), from its value `before` position or from a seed of `span` values."""
-    means = [math.nan] * len(values)
-    weight, mean = 2 / (span + 1), before
-    if math.isnan(mean):
-        last_seed = position + span - 1
-        if last_seed >= len(values):
-            return means
-        mean = math.fsum(values[position : last_seed + 1]) / span
-        means[last_seed] = mean
-        position = last_seed + 1
-    for number in range(position, len(values)):
-        mean = (values[number] - mean) * weight + mean
-        means[number] = mean
+def exponential_mean(values: list[float], span: int, before: float | None) -> list[float]:
+    """Exponential mean with factor 2 / (span + 1); begins as the mean of the first `span` values unless continued."""
+    means, mean, rest = begin_mean(values, span, before)
+    factor = 2.0 / (span + 1)
+    for value in rest:
+        mean += (value - mean) * factor
+        means.append(mean)
     return means
 
 
-def wilder_rsi(close: list[float], position: int, state: State) -> tuple[list[float], float, float]:
-    """Relative strength index over WILDER bars with Wilder's averages of gains and losses.
-
-    J. W. Wilder, New Concepts in Technical Trading Systems, 1978: average = (13 average + new) / 14.
-    """
-    rsi = [math.nan] * len(close)
-    gain, loss = state.average_gain, state.average_loss
-    if math.isnan(gain):
-        if len(close) <= WILDER:
-            return rsi, gain, loss
-        moves = [close[number] - close[number - 1] for number in range(1, WILDER + 1)]
-        gain = math.fsum(move for move in moves if move > 0) / WILDER
-        loss = math.fsum(-move for move in moves if move < 0) / WILDER
-        rsi[WILDER] = strength(gain, loss)
-        position = WILDER + 1
-    for number in range(position, len(close)):
-        move = close[number] - close[number - 1]
-        gain = (gain * (WILDER - 1) + (move if move > 0 else 0.0)) / WILDER
-        loss = (loss * (WILDER - 1) + (-move if move < 0 else 0.0)) / WILDER
-        rsi[number] = strength(gain, loss)
-    return rsi, gain, loss
+def wilder_mean(values: list[float], before: float | None) -> list[float]:
+    """Wilder's mean over 14 bars; begins as the mean of the first 14 values unless continued."""
+    means, mean, rest = begin_mean(values, 14, before)
+    for value in rest:
+        mean = (mean * 13.0 + value) / 14.0
+        means.append(mean)
+    return means
 
 
-def strength(gain: float, loss: float) -> float:
-    """RSI of the two averages."""
-    return 100 * (gain / (gain + loss)) if gain + loss > NO_MOVEMENT else 0.0
+def begin_mean(values: list[float], span: int, before: float | None) -> tuple[list[float], float, list[float]]:
+    """Return the means that need no recursion, the mean to go on from, and the values that are left."""
+    if before is not None:
+        return [], before, values
+    if len(values) < span:
+        return [math.nan] * len(values), math.nan, []
+    # fsum: Python 3.12 changed how the built-in sum rounds.
+    mean = math.fsum(values[:span]) / span
+    return [math.nan] * (span - 1) + [mean], mean, values[span:]
+
+
+def relative_strength(gain: Series, loss: Series) -> Series:
+    """RSI from the mean gain and loss; 0 where nothing moved."""
+    total = gain + loss
+    return 100.0 * (gain / np.where(total == 0, 1.0, total))
