@@ -1,4 +1,4 @@
-"""The one settings object: defaults for the embedded profile, each overridable by a LAKEHOUSE_… environment variable."""
+"""The one settings object: defaults of the embedded profile, each overridable by a LAKEHOUSE_… environment variable."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEST_VARIABLES = frozenset({"LAKEHOUSE_REAL_DATA"})
 
 
 class Settings(BaseSettings):
-    """Where state lives and how to reach it. Embedded needs none of these set; stack needs the catalog's and store's."""
+    """Where state lives and how to reach it. Embedded needs none of them; stack needs the catalog's and store's."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pyarrow import fs
 
+from lakehouse.errors import BadInputError
 from lakehouse.settings import Settings
+
+S3_SCHEME = "s3://"
+CONNECT_TIMEOUT_S = 10
+REQUEST_TIMEOUT_S = 120
+"""For one part of a file, not for the whole of it."""
 
 
 def open_filesystem(location: str, settings: Settings) -> tuple[fs.FileSystem, str]:
-    """Return the file system of a location (a path, file:// or s3://) and the path inside it."""
-    if location.startswith("s3://"):
-        parts = urlsplit(settings.s3_endpoint)
-        store = fs.S3FileSystem(
-            access_key=settings.s3_access_key_id or None,
-            secret_key=settings.s3_secret_access_key.get_secret_value() or None,
-            region=settings.s3_region,
-            endpoint_override=parts.netloc or None,
-            scheme=parts.scheme or "https",
-        )
-        return store, location.removeprefix("s3://")
-    if location.startswith("file:"):
-        location = unquote(urlsplit(location).path)
-    return fs.LocalFileSystem(), location
+    """Return the file system of a location (a path, file:// or s3://) and the path inside it.
+
+    Raises:
+        BadInputError: the location names no bucket.
+    """
+    if not location.startswith(S3_SCHEME):
+        path = unquote(urlsplit(location).path) if location.startswith("file:") else location
+        return fs.LocalFileSystem(), str(Path(path).expanduser().absolute())
+    path = location.removeprefix(S3_SCHEME).rstrip("/")
+    if not path:
+        raise BadInputError("s3:// names no bucket; expected s3://bucket/prefix")
+    endpoint = urlsplit(settings.s3_endpoint)
+    # Empty keys leave the choice to AWS's own chain of environment, profile and machine role.
+    store = fs.S3FileSystem(
+        access_key=settings.s3_access_key_id or None,
+        secret_key=settings.s3_secret_access_key.get_secret_value() or None,
+        endpoint_override=endpoint.netloc or None,
+        scheme=endpoint.scheme or "https",
+        region=settings.s3_region,
+        connect_timeout=CONNECT_TIMEOUT_S,
+        request_timeout=REQUEST_TIMEOUT_S,
+    )
+    return store, path

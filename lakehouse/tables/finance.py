@@ -37,13 +37,16 @@ DELIVERY_COLUMNS = (
     Column(
         "sequence",
         "bigint",
-        "Order of the row within its delivery: member index * 10^10 + line.",
+        "Order of the row within its instrument's delivery day: part * 10^14 + member index * 10^10 + line.",
         minimum=1,
     ),
 )
 
 RAW_LINE = Column(
-    "raw_line", "string", "The whole line, only where it could not be split into its fields or names no instrument.", nullable=True
+    "raw_line",
+    "string",
+    "The whole line, only where it could not be split into its fields or names no instrument.",
+    nullable=True,
 )
 PRICE_DIVISOR = Column(
     "price_divisor", "int", "What the file's prices are to be divided by (LEAN equities: 10000).", minimum=1
@@ -308,7 +311,12 @@ GOLD_TICK_FEATURES = Table(
         Column("sma_50", "double", "Mean of the last 50 closes.", nullable=True, minimum=0),
         Column("ema_12", "double", "Exponential mean, span 12.", nullable=True, minimum=0),
         Column("ema_26", "double", "Exponential mean, span 26.", nullable=True, minimum=0),
-        Column("macd", "double", "MACD 12/26/9: fast less slow exponential mean; ema_12 - ema_26 once seeds have faded.", nullable=True),
+        Column(
+            "macd",
+            "double",
+            "MACD 12/26/9: fast less slow exponential mean; ema_12 - ema_26 once seeds have faded.",
+            nullable=True,
+        ),
         Column("macd_signal", "double", "Exponential mean of macd, span 9.", nullable=True),
         Column("macd_histogram", "double", "macd - macd_signal.", nullable=True),
         Column("rsi_14", "double", "Relative strength index, Wilder, 14 bars.", nullable=True, minimum=0, maximum=100),

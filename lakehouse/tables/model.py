@@ -1,4 +1,4 @@
-"""How a table is declared: plain frozen dataclasses, no Spark, so that Dags, models and tests read them without a JVM."""
+"""How a table is declared: plain frozen dataclasses, no Spark, so that Dags, models and tests need no JVM for them."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def decode_state(carry: Sequence[float]) -> State:
     expected = volumes_end + (len(Recursion.__dataclass_fields__) if is_warm else 0)
     if not 0 <= count <= HISTORY or len(carry) != expected:
         raise BadInputError(
-            f"_carry of gold.tick_features: {len(carry)} numbers are no state of this code; recompute from the first day"
+            f"_carry of gold.tick_features: {len(carry)} numbers are no state of this code; recompute all days"
         )
     closes, volumes = tuple(carry[1 : 1 + count]), tuple(carry[1 + count : volumes_end])
     return State(closes, volumes, Recursion(*carry[volumes_end:]) if is_warm else None)

@@ -1,93 +1,94 @@
-"""Return correlations: how the one-minute returns of two instruments moved together within one UTC day.
+"""Pearson correlation of two instruments' one-minute log returns within one UTC day.
 
-Reads   lakehouse.gold.tick_features   the event days
-Writes  lakehouse.gold.return_correlations_1d   replaces those event days
+Reads   lakehouse.gold.tick_features             the event days
+Writes  lakehouse.gold.return_correlations_1d    replaces those event days
 
-Only returns from one minute to the next of the same day count: neither the overnight return nor one over a gap. Returns
-are summed as whole billionths, so that the sums, and with them every digit of the result, do not depend on the order.
+A return counts where the bar before it is the minute before it on the same day, so neither the overnight return nor one
+over a gap between sessions does. Filled minutes count: nothing traded, so nothing moved.
+
+The sums are exact: a return enters as whole 10^-12 and a square or product of two in three parts, all of them integers,
+so that the order in which Spark adds can't show in the last bit of a correlation.
 """
 
 from __future__ import annotations
 
-import sys
-
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from lakehouse.tables.finance import GOLD_RETURN_CORRELATIONS_1D, GOLD_TICK_FEATURES
-from spark_jobs import gold
-from spark_jobs.command_line import main
-from spark_jobs.gold import Derivation, gold_job
+from lakehouse.tables.finance import GOLD_RETURN_CORRELATIONS_1D
 
-UNITS = 1_000_000_000
-"""Billionths: a thousandth of a basis point's hundredth, far below any tick, and exact in decimal(12,0)."""
+UNITS = 10**12
+"""Per 1 of log return. Between the smallest and the largest price that a table holds lie 42, 4.2 * 10^13 units."""
+PART = 10**6
+"""A return is high * PART + low. Of a day's 1440 products none exceeds 1.8 * 10^15, so that a bigint holds their sum."""
 
 
 def minute_returns(features: DataFrame) -> DataFrame:
-    """Return each instrument's returns over exactly one minute within the day, in whole billionths."""
+    """Keep the returns of one minute within the day, as whole units and in two parts."""
     day = Window.partitionBy("event_date", "instrument_id").orderBy("bar_start")
-    gap = F.unix_micros("bar_start") - F.unix_micros(F.lag("bar_start").over(day))
-    billionths = F.round(F.col("log_return") * UNITS).cast("decimal(12,0)").alias("billionths")
+    is_next_minute = F.expr("unix_micros(bar_start) - unix_micros(bar_before) = 60000000")
     return (
-        features.withColumn("gap", gap)
-        .where((F.col("gap") == 60_000_000) & F.col("log_return").isNotNull())
-        .select("event_date", "bar_start", "instrument_id", billionths)
+        features.select("event_date", "instrument_id", "bar_start", "log_return")
+        .withColumn("bar_before", F.lag("bar_start").over(day))
+        .where(is_next_minute & F.col("log_return").isNotNull())
+        .withColumn("units", F.rint(F.col("log_return") * UNITS).cast("bigint"))
+        .selectExpr(
+            "event_date", "instrument_id", "bar_start", "units", f"units div {PART} AS high", f"units % {PART} AS low"
+        )
     )
 
 
-def pair_returns(returns: DataFrame) -> DataFrame:
-    """Put two instruments' returns of the same minute side by side, the first in text order first."""
-    key = ("event_date", "bar_start")
-    first = returns.select(*key, F.col("instrument_id").alias("instrument_id_a"), F.col("billionths").alias("a"))
-    second = returns.select(*key, F.col("instrument_id").alias("instrument_id_b"), F.col("billionths").alias("b"))
-    return first.join(second, [*key]).where(F.col("instrument_id_a") < F.col("instrument_id_b"))
+def sum_exactly(left: str, right: str) -> Column:
+    """Sum of left * right over a group's rows, in units squared."""
 
+    def sum_parts(product: Column) -> Column:
+        return F.sum(product).cast("decimal(38,0)")
 
-def pearson() -> Column:
-    """Pearson's r from the sums over n pairs; null where a side does not move.
-
-    r = (n Sab - Sa Sb) / sqrt((n Saa - Sa^2) (n Sbb - Sb^2)); both factors are exact until they become doubles.
-    """
-    wide = "decimal(38,0)"
-    n, a, b = (
-        F.col("pair_count").cast("decimal(6,0)"),
-        F.col("sum_a").cast("decimal(16,0)"),
-        F.col("sum_b").cast("decimal(16,0)"),
+    left_high, left_low = F.col(f"{left}.high"), F.col(f"{left}.low")
+    right_high, right_low = F.col(f"{right}.high"), F.col(f"{right}.low")
+    return (
+        sum_parts(left_high * right_high) * PART * PART
+        + sum_parts(left_high * right_low + left_low * right_high) * PART
+        + sum_parts(left_low * right_low)
     )
-    covariance = (n * F.col("sum_ab")).cast(wide) - (a * b).cast(wide)
-    spread_a = (n * F.col("sum_aa")).cast(wide) - (a * a).cast(wide)
-    spread_b = (n * F.col("sum_bb")).cast(wide) - (b * b).cast(wide)
-    root = F.sqrt(spread_a.cast("double")) * F.sqrt(spread_b.cast("double"))
-    bounded = F.least(F.lit(1.0), F.greatest(F.lit(-1.0), covariance.cast("double") / F.nullif(root, F.lit(0.0))))
-    return F.when(root > 0, bounded)
+
+
+def correlate_pairs(returns: DataFrame) -> DataFrame:
+    """Add up what a correlation needs for every two instruments that share a minute: one row per day and pair."""
+    a, b = returns.alias("a"), returns.alias("b")
+    is_same_minute = (F.col("a.event_date") == F.col("b.event_date")) & (F.col("a.bar_start") == F.col("b.bar_start"))
+    pairs = a.join(b, is_same_minute & (F.col("a.instrument_id") < F.col("b.instrument_id")))
+    return pairs.groupBy(
+        F.col("a.event_date"),
+        F.col("a.instrument_id").alias("instrument_id_a"),
+        F.col("b.instrument_id").alias("instrument_id_b"),
+    ).agg(
+        F.count("*").alias("pair_count"),
+        F.sum("a.units").cast("decimal(20,0)").alias("sum_a"),
+        F.sum("b.units").cast("decimal(20,0)").alias("sum_b"),
+        sum_exactly("a", "a").alias("sum_aa"),
+        sum_exactly("b", "b").alias("sum_bb"),
+        sum_exactly("a", "b").alias("sum_ab"),
+    )
+
+
+def correlation() -> Column:
+    """Pearson's formula over exact sums; null where a side does not vary, which a single pair never does."""
+
+    def spread(left: str, right: str) -> Column:
+        return F.expr(f"CAST(pair_count * sum_{left}{right} - sum_{left} * sum_{right} AS DOUBLE)")
+
+    deviations = F.sqrt(spread("a", "a")) * F.sqrt(spread("b", "b"))
+    ratio = spread("a", "b") / F.nullif(deviations, F.lit(0.0))
+    # Two series that move as one come out as 1.0000000000000002.
+    return F.when(ratio.isNotNull(), F.greatest(F.lit(-1.0), F.least(F.lit(1.0), ratio)))
 
 
 def transform(features: DataFrame) -> DataFrame:
     """Build gold.return_correlations_1d, but for _ingested_at, from all of the days' gold.tick_features."""
-    sums = (
-        pair_returns(minute_returns(features))
-        .groupBy("event_date", "instrument_id_a", "instrument_id_b")
-        .agg(
-            F.count("*").alias("pair_count"),
-            F.sum("a").alias("sum_a"),
-            F.sum("b").alias("sum_b"),
-            F.sum(F.col("a") * F.col("a")).alias("sum_aa"),
-            F.sum(F.col("b") * F.col("b")).alias("sum_bb"),
-            F.sum(F.col("a") * F.col("b")).alias("sum_ab"),
-        )
+    return (
+        features.transform(minute_returns)
+        .transform(correlate_pairs)
+        .withColumn("correlation", correlation())
+        .select(*GOLD_RETURN_CORRELATIONS_1D.digest_columns)
     )
-    return sums.withColumn("correlation", pearson()).select(*GOLD_RETURN_CORRELATIONS_1D.digest_columns)
-
-
-JOB = gold_job(
-    "finance.return_correlations_1d",
-    Derivation(
-        table=GOLD_RETURN_CORRELATIONS_1D,
-        upstream=GOLD_TICK_FEATURES,
-        transform=lambda features, _, days: transform(features),
-    ),
-    code=(sys.modules[__name__], gold),
-)
-
-if __name__ == "__main__":
-    main(JOB)

@@ -11,16 +11,25 @@ instrument starts anew, as bars do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
-from lakehouse.tables.finance import GOLD_TICK_FEATURES
+from lakehouse.schema import arrow_schema
+from lakehouse.tables.finance import GOLD_BARS_1M, GOLD_TICK_FEATURES
+from spark_jobs import gold
+from spark_jobs.command_line import main
+from spark_jobs.finance import indicators
 from spark_jobs.finance.bars_1m import CARRY_DAYS
 from spark_jobs.finance.indicators import FEATURES, State, compute_features, decode_state, encode_state
+from spark_jobs.gold import Derivation, gold_job
+from spark_jobs.stage import Branch
 
 MAXIMUM_AGE = timedelta(days=CARRY_DAYS)
 COPIED = ("instrument_id", "event_date", "bar_start", "close", "minutes_since_open", "is_filled")
@@ -36,8 +45,8 @@ def transform(bars: DataFrame, previous_carry: DataFrame) -> DataFrame:
     `previous_carry` has event_date, instrument_id and `_carry` of days that are not among the bars' but at most
     CARRY_DAYS before one of them; days need not adjoin, each takes the latest state before it.
     """
-    needed = bars.selectExpr(*COPIED, "CAST(volume AS DOUBLE) AS volume").withColumn(
-        "close", bars["close"].cast("double")
+    needed = bars.select(*COPIED, "volume").withColumns(
+        {name: F.col(name).cast("double") for name in ("close", "volume")}
     )
     states = previous_carry.select("instrument_id", "event_date", "_carry")
     return (
@@ -49,6 +58,8 @@ def transform(bars: DataFrame, previous_carry: DataFrame) -> DataFrame:
 
 def features_of_instrument(bars: pa.Table, states: pa.Table) -> pa.Table:
     """Compute one instrument's days in order, each from the latest state before it."""
+    if bars.num_rows == 0:  # an instrument that has a state and no bar on these days
+        return arrow_schema(GOLD_TICK_FEATURES, GOLD_TICK_FEATURES.digest_columns).empty_table()
     bars = bars.sort_by("bar_start")
     close, volume = bars["close"].to_numpy(), bars["volume"].to_numpy()
     days, begins = np.unique(bars["event_date"].to_numpy(), return_index=True)
@@ -71,3 +82,45 @@ def latest_state(carries: Mapping[date, list[float]], day: date) -> State:
     """Return the state of the last day before `day`, or the state of a new instrument where that is too long ago."""
     known = [other for other in carries if day - MAXIMUM_AGE <= other < day]
     return decode_state(carries[max(known)]) if known else State()
+
+
+def carries_before(features: DataFrame, day: date) -> DataFrame:
+    """Return the states that a day may start from: event_date, instrument_id and _carry."""
+    recent = F.col("event_date").between(day - MAXIMUM_AGE, day - timedelta(days=1))
+    return features.where(recent & F.col("_carry").isNotNull()).select("event_date", "instrument_id", "_carry")
+
+
+def build(bars: DataFrame, features: DataFrame, days: Sequence[date]) -> DataFrame:
+    """Compute the days from the states that the table has before them."""
+    return transform(bars, carries_before(features, min(days)))
+
+
+def read_state(features: DataFrame, day: date) -> Mapping[str, Any]:
+    """Return each instrument's state by the end of a day, with its day; equal texts are equal to the last bit."""
+    carries = carries_before(features, day + timedelta(days=1)).groupBy("instrument_id")
+    latest = carries.agg(F.max("event_date").alias("day"), F.max_by("_carry", "event_date").alias("carry"))
+    return {row["instrument_id"]: (row["day"], repr(row["carry"])) for row in latest.collect()}
+
+
+def compare_bars(spark: SparkSession, branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
+    """Count the bars that have no features, and features without a bar."""
+    key = ("instrument_id", "bar_start")
+    bars = spark.table(GOLD_BARS_1M.full_name).where(F.col("event_date").isin(list(days)))
+    both = bars.select(*key, F.lit(1).alias("n")).unionByName(branch.read_days(days).select(*key, F.lit(-1).alias("n")))
+    return {"bars_without_features": both.groupBy(*key).agg(F.sum("n").alias("n")).where(F.col("n") != 0).count()}
+
+
+JOB = gold_job(
+    "finance.tick_features",
+    Derivation(
+        table=GOLD_TICK_FEATURES,
+        upstream=GOLD_BARS_1M,
+        transform=build,
+        read_state=read_state,
+        facts=compare_bars,
+    ),
+    code=(sys.modules[__name__], indicators, gold),
+)
+
+if __name__ == "__main__":
+    main(JOB)

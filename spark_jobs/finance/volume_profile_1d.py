@@ -1,120 +1,117 @@
-"""Volume profile: volume by price bin, instrument and UTC day, with its point of control and 70 % value area.
+"""Volume by price: how much of an instrument's day traded in which part of the day's price range.
 
-Reads   lakehouse.silver.trades   the event days; outliers left out
-Writes  lakehouse.gold.volume_profile_1d   replaces those event days
+Reads   lakehouse.silver.trades             the event days
+Writes  lakehouse.gold.volume_profile_1d    replaces those event days
 
-A day's range is cut into BINS equal bins, by integer division of decimals, so that the same trades in any order give
-the same bins. Edges are rounded to the price's 8 decimals.
+Bins are equally wide: a fiftieth of the range from low to high, rounded up to the 8 decimals of a price, so that edges
+are exact. Bins without a trade are rows, too. Outliers are left out, else one wrong print would stretch the range until
+all other trades share a bin.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
-from datetime import date
-from decimal import Decimal
-from typing import Any
-
-import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from lakehouse.schema import arrow_schema, spark_schema
-from lakehouse.tables.finance import GOLD_VOLUME_PROFILE_1D, SILVER_TRADES
-from spark_jobs import gold
-from spark_jobs.command_line import main
-from spark_jobs.gold import Derivation, gold_job
-from spark_jobs.stage import Branch
+from lakehouse.tables.finance import GOLD_VOLUME_PROFILE_1D, PRICE, VOLUME
 
 BINS = 50
-"""Fine enough to see two centres of a day, coarse enough that a quiet instrument has trades in most bins."""
-VALUE_AREA = Decimal("0.7")
-"""Share of the volume in the value area: the market profile's own figure, about one standard deviation."""
-PROFILE = ("event_date", "instrument_id")
+"""Enough to see the shape of a day; a narrow range has fewer, since no bin is narrower than a price's last decimal."""
+VALUE_AREA_PERCENT = 70
+"""What a value area holds by convention: about one deviation to either side."""
+
+INSTRUMENT_DAY = ("event_date", "instrument_id")
 
 
-def count_bins(trades: DataFrame) -> DataFrame:
-    """Sum volume and trades by bin; a day at one price has a single bin."""
-    usable = trades.where(~F.col("is_outlier"))
-    ranges = usable.groupBy(*PROFILE).agg(F.min("price").alias("day_low"), F.max("price").alias("day_high"))
-    position = F.expr(f"CAST((price - day_low) * {BINS} div (day_high - day_low) AS INT)")
-    bin_index = F.when(F.col("day_high") == F.col("day_low"), 0).otherwise(F.least(position, F.lit(BINS - 1)))
+def trade_by_price(trades: DataFrame) -> DataFrame:
+    """Add up the usable trades per price: far fewer rows for the decimal arithmetic that follows."""
     return (
-        usable.join(F.broadcast(ranges), [*PROFILE])
-        .groupBy(*PROFILE, "day_low", "day_high", bin_index.alias("bin_index"))
-        .agg(F.sum("size").alias("volume"), F.count("*").alias("trade_count"))
+        trades.where(~F.col("is_outlier"))
+        .groupBy(*INSTRUMENT_DAY, "price")
+        .agg(F.sum("size").cast(VOLUME).alias("volume"), F.count("*").alias("trade_count"))
     )
 
 
-def find_value_area(volumes: Sequence[Decimal]) -> tuple[int, int, int]:
-    """Return the point of control and the first and last bin of the value area.
+def put_in_bins(prices: DataFrame) -> DataFrame:
+    """Cut each day's range into bins and add up each bin: one row per day, `bins` being an array in order of price.
 
-    The point of control is the bin with the most volume, the lowest of equals. From there the area grows by the
-    neighbour with more volume, upwards where both have the same, until it holds VALUE_AREA of the volume (J. Dalton,
-    Mind over Markets, one bin at a time).
+    All arithmetic is over decimals, so that a price on an edge falls into the bin above it, always.
     """
-    control = max(range(len(volumes)), key=lambda number: (volumes[number], -number))
-    first = last = control
-    held, wanted = volumes[control], VALUE_AREA * sum(volumes, Decimal(0))
-    while held < wanted:
-        below = volumes[first - 1] if first > 0 else Decimal(-1)
-        above = volumes[last + 1] if last + 1 < len(volumes) else Decimal(-1)
-        if above >= below:
-            last, held = last + 1, held + above
-        else:
-            first, held = first - 1, held + below
-    return control, first, last
+    day = Window.partitionBy(*INSTRUMENT_DAY)
+    ranges = prices.withColumns({"low": F.min("price").over(day), "high": F.max("price").over(day)})
+    width = F.expr(f"CAST(greatest(ceil((high - low) / {BINS}, 8), 0.00000001) AS {PRICE})")
+    last_bin = F.expr(f"CAST(least((high - low) div width, {BINS - 1}) AS INT)")
+    bin_index = F.expr("CAST(least((price - low) div width, last_bin) AS INT)")
+    filled = (
+        ranges.withColumn("width", width)
+        .withColumn("last_bin", last_bin)
+        .groupBy(*INSTRUMENT_DAY, "low", "high", "width", "last_bin", bin_index.alias("bin_index"))
+        .agg(F.sum("volume").cast(VOLUME).alias("volume"), F.sum("trade_count").alias("trade_count"))
+    )
+    entries = F.collect_list(F.struct("bin_index", F.struct("volume", "trade_count")))
+    nothing = F.struct(F.lit(0).cast(VOLUME).alias("volume"), F.lit(0).cast("bigint").alias("trade_count"))
+    return (
+        filled.groupBy(*INSTRUMENT_DAY, "low", "high", "width", "last_bin")
+        .agg(F.map_from_entries(entries).alias("by_index"))
+        .withColumn(
+            "bins",
+            F.transform(
+                F.sequence(F.lit(0), "last_bin"), lambda index: F.coalesce(F.try_element_at("by_index", index), nothing)
+            ),
+        )
+    )
 
 
-def complete_profile(bins: pa.Table) -> pa.Table:
-    """Turn one instrument-day's bins with trades into all of its bins, in order and marked."""
-    rows = bins.to_pylist()
-    low, high = rows[0]["day_low"], rows[0]["day_high"]
-    count = 1 if high == low else BINS
-    found = {row["bin_index"]: row for row in rows}
-    volumes = [found[number]["volume"] if number in found else Decimal(0) for number in range(count)]
-    control, first, last = find_value_area(volumes)
-    edges = [(low + (high - low) * number / count).quantize(Decimal("1e-8")) for number in range(count + 1)]
-    profile = [
-        {
-            **{name: rows[0][name] for name in PROFILE},
-            "bin_index": number,
-            "price_low": edges[number],
-            "price_high": edges[number + 1],
-            "volume": volumes[number],
-            "trade_count": found[number]["trade_count"] if number in found else 0,
-            "is_point_of_control": number == control,
-            "is_in_value_area": first <= number <= last,
-        }
-        for number in range(count)
-    ]
-    return pa.Table.from_pylist(profile, arrow_schema(GOLD_VOLUME_PROFILE_1D, GOLD_VOLUME_PROFILE_1D.digest_columns))
+def find_value_area(days: DataFrame) -> DataFrame:
+    """Add point_of_control, and the value area's lowest and highest bin as area.low and area.high.
+
+    From the point of control the area takes in the neighbour bin with more volume, the lower of equal ones, until it
+    holds VALUE_AREA_PERCENT of the day's volume.
+    """
+    volumes = F.col("bins.volume")
+    total = F.aggregate(volumes, F.lit(0).cast(VOLUME), lambda sum_so_far, volume: (sum_so_far + volume).cast(VOLUME))
+    peak = (F.array_position(volumes, F.array_max(volumes)) - 1).cast("int")
+
+    def widen(area: Column, _: Column) -> Column:
+        below, above = F.get(volumes, area.low - 1), F.get(volumes, area.high + 1)
+        is_full = area.held * 100 >= F.col("total") * VALUE_AREA_PERCENT
+        goes_down = below.isNotNull() & (above.isNull() | (below >= above))
+        return (
+            F.when(is_full, area)
+            .when(goes_down, area_of(area.low - 1, area.high, area.held + below))
+            .otherwise(area_of(area.low, area.high + 1, area.held + above))
+        )
+
+    start = area_of(F.col("point_of_control"), F.col("point_of_control"), F.get(volumes, F.col("point_of_control")))
+    return days.withColumns({"total": total, "point_of_control": peak}).withColumn(
+        "area", F.aggregate(volumes, start, widen)
+    )
+
+
+def area_of(low: Column, high: Column, held: Column) -> Column:
+    """A run of bins and the volume that it holds."""
+    return F.struct(low.alias("low"), high.alias("high"), held.cast(VOLUME).alias("held"))
 
 
 def transform(trades: DataFrame) -> DataFrame:
     """Build gold.volume_profile_1d, but for _ingested_at, from all of the days' silver.trades."""
-    schema = spark_schema(GOLD_VOLUME_PROFILE_1D, GOLD_VOLUME_PROFILE_1D.digest_columns)
-    return count_bins(trades).groupBy(*PROFILE).applyInArrow(complete_profile, schema)
-
-
-def compare_volume(spark: SparkSession, branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
-    """Count the volume that the bins have more or less than the trades."""
-    trades = spark.table(SILVER_TRADES.full_name).where(F.col("event_date").isin(list(days)) & ~F.col("is_outlier"))
-    binned = branch.read_days(days).agg(F.sum("volume")).first()[0] or Decimal(0)
-    traded = trades.agg(F.sum("size")).first()[0] or Decimal(0)
-    return {"volume_difference": abs(binned - traded)}
-
-
-JOB = gold_job(
-    "finance.volume_profile_1d",
-    Derivation(
-        table=GOLD_VOLUME_PROFILE_1D,
-        upstream=SILVER_TRADES,
-        transform=lambda trades, _, days: transform(trades),
-        facts=compare_volume,
-    ),
-    code=(sys.modules[__name__], gold),
-)
-
-if __name__ == "__main__":
-    main(JOB)
+    edge = "CAST(low + width * {} AS " + PRICE + ")"
+    return (
+        trades.transform(trade_by_price)
+        .transform(put_in_bins)
+        .transform(find_value_area)
+        .select("*", F.posexplode("bins").alias("bin_index", "bin"))
+        .withColumns(
+            {
+                "price_low": F.expr(edge.format("bin_index")),
+                "price_high": F.when(F.col("bin_index") == F.col("last_bin"), F.col("high")).otherwise(
+                    F.expr(edge.format("(bin_index + 1)"))
+                ),
+                "volume": F.col("bin.volume"),
+                "trade_count": F.col("bin.trade_count"),
+                "is_point_of_control": F.col("bin_index") == F.col("point_of_control"),
+                "is_in_value_area": F.col("bin_index").between(F.col("area.low"), F.col("area.high")),
+            }
+        )
+        .select(*GOLD_VOLUME_PROFILE_1D.digest_columns)
+    )

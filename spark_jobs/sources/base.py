@@ -39,7 +39,7 @@ class Claim:
     """Below the landing root, with / between the parts."""
     delivery_date: date | None
     delivery_part: str = ""
-    """Empty unless a day comes in several files."""
+    """A number of up to four digits; empty unless a day comes in several files."""
     instrument_id: str = ""
     """The one instrument of the file; empty where only the content can tell."""
 

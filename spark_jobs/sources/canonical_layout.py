@@ -77,7 +77,7 @@ class CanonicalFeed:
     def _match(self, path: str) -> re.Match[str] | None:
         return re.fullmatch(
             rf"(?:.*/)?canonical/{self.dataset}/(?P<feed>[A-Za-z0-9][A-Za-z0-9_]*)/"
-            r"(?P<day>\d{4}-\d\d-\d\d)(?:_(?P<part>[A-Za-z0-9_-]+))?\.(?:csv|csv\.gz|csv\.zip|parquet)",
+            r"(?P<day>\d{4}-\d\d-\d\d)(?:_(?P<part>\d{1,4}))?\.(?:csv|csv\.gz|csv\.zip|parquet)",
             path,
         )
 

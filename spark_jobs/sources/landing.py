@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from pyarrow import fs
 
 from lakehouse.errors import BadInputError, LakehouseError, UnavailableError
 from lakehouse.settings import Settings
+from lakehouse.store import S3_SCHEME, open_filesystem
 
-S3_SCHEME = "s3://"
 CONNECT_TIMEOUT_S = 10
 REQUEST_TIMEOUT_S = 120
 """For one part of a file, not for the whole of it."""
@@ -39,10 +39,10 @@ def list_landing(root: str, settings: Settings) -> list[LandedFile]:
         BadInputError: there is no such folder or prefix, or it may not be read.
         UnavailableError: the store can't be reached.
     """
-    is_s3 = root.startswith(S3_SCHEME)
-    base = root.removeprefix(S3_SCHEME).rstrip("/") if is_s3 else str(Path(root).expanduser().absolute())
+    filesystem, base = open_filesystem(root, settings)
+    scheme = S3_SCHEME if root.startswith(S3_SCHEME) else ""
     try:
-        infos = _filesystem(base, is_s3, settings).get_file_info(fs.FileSelector(base, recursive=True))
+        infos = filesystem.get_file_info(fs.FileSelector(base, recursive=True))
     except (FileNotFoundError, NotADirectoryError):
         raise _missing(root) from None
     except OSError as error:
@@ -50,7 +50,7 @@ def list_landing(root: str, settings: Settings) -> list[LandedFile]:
     files = [
         LandedFile(
             path=PurePosixPath(info.path).relative_to(base).as_posix(),
-            url=(S3_SCHEME if is_s3 else "") + info.path,
+            url=scheme + info.path,
             bytes=info.size,
             modified_at=info.mtime,
         )
@@ -67,36 +67,15 @@ def read_bytes(url: str, settings: Settings) -> bytes:
         BadInputError: it is gone since it was listed, or may not be read.
         UnavailableError: the store can't be reached.
     """
-    is_s3 = url.startswith(S3_SCHEME)
-    location = url.removeprefix(S3_SCHEME)
+    filesystem, path = open_filesystem(url, settings)
     try:
-        if not is_s3:
-            return Path(location).read_bytes()
-        with _filesystem(location, is_s3, settings).open_input_file(location) as stream:
+        with filesystem.open_input_file(path) as stream:
             content: bytes = stream.read()
             return content
     except FileNotFoundError:
         raise BadInputError(f"{url} was listed and is gone; run again once the landing is quiet") from None
     except OSError as error:
         raise _failure(f"can't read {url}", error) from None
-
-
-def _filesystem(location: str, is_s3: bool, settings: Settings) -> fs.FileSystem:
-    if not is_s3:
-        return fs.LocalFileSystem()
-    if not location.strip("/"):
-        raise BadInputError("s3:// names no bucket; expected s3://bucket/prefix")
-    scheme, _, endpoint = settings.s3_endpoint.rpartition("://")
-    # Empty keys leave the choice to AWS's own chain of environment, profile and machine role.
-    return fs.S3FileSystem(
-        access_key=settings.s3_access_key_id or None,
-        secret_key=settings.s3_secret_access_key.get_secret_value() or None,
-        endpoint_override=endpoint.rstrip("/") or None,
-        scheme=scheme or "https",
-        region=settings.s3_region,
-        connect_timeout=CONNECT_TIMEOUT_S,
-        request_timeout=REQUEST_TIMEOUT_S,
-    )
 
 
 def _is_landed(path: str) -> bool:

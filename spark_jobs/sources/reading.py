@@ -9,27 +9,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.schema import arrow_schema
 from lakehouse.tables.finance import BRONZE_QUOTES, BRONZE_TRADES
-from lakehouse.tables.model import Table
 from spark_jobs.sources.base import Claim, Rows, UnreadableFileError
 from spark_jobs.sources.clock import TIMESTAMP, days_since_epoch
 from spark_jobs.sources.discovery import find_sources
 
-ARROW_TYPES = {
-    "string": pa.string(),
-    "date": pa.date32(),
-    "timestamp": TIMESTAMP,
-    "bigint": pa.int64(),
-    "int": pa.int32(),
-}
 BRONZE = {"trades": BRONZE_TRADES, "quotes": BRONZE_QUOTES}
 SEQUENCES_PER_MEMBER = 10**10
 """More lines than a member of the largest accepted file can have."""
-
-
-def arrow_schema(table: Table) -> pa.Schema:
-    """The columns of a bronze table as Arrow fields, in declared order."""
-    return pa.schema([(column.name, ARROW_TYPES[column.type]) for column in table.columns])
+SEQUENCES_PER_PART = 10**14
+"""Room for ten thousand members; parts are numbers of up to four digits, so that a sequence fits 64 bits."""
 
 
 def read_rows(content: bytes, claim: Claim, sha256: str, ingested_at: datetime) -> Iterator[pa.RecordBatch]:
@@ -97,7 +87,8 @@ class _Batches:
         else:
             columns["instrument_id"] = rows.instrument_id
         columns["ts_event"] = rows.ts_event
-        columns["sequence"] = pa.array(rows.lines + np.int64(rows.member_index * SEQUENCES_PER_MEMBER))
+        first = int(self._claim.delivery_part or 0) * SEQUENCES_PER_PART + rows.member_index * SEQUENCES_PER_MEMBER
+        columns["sequence"] = pa.array(rows.lines + np.int64(first))
         columns["price_divisor"] = self._repeat(pa.scalar(rows.price_divisor, pa.int32()), count)
         columns["_source_member"] = self._repeat(pa.scalar(rows.member), count)
         columns["_source_line"] = pa.array(rows.lines)

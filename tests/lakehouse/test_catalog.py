@@ -176,6 +176,15 @@ def test_last_replacements_are_those_of_main_newest_first(settings):
     assert published_days(iceberg, "event_date") == [MONDAY, TUESDAY]
 
 
+def test_rows_per_day_of_a_table_that_was_emptied_are_none(settings):
+    require_tables(settings, [CORRELATIONS])
+    assert rows_per_day(load(settings, CORRELATIONS), "event_date") == {}
+    publish(settings, MONDAY, [("a", "b")], "k1")
+    publish(settings, MONDAY, [], "k2")  # as where no row was rejected
+    assert rows_per_day(load(settings, CORRELATIONS), "event_date") == {}
+    assert last_replacements(load(settings, CORRELATIONS))[MONDAY].day_key == "k2"
+
+
 def test_day_fingerprints_change_with_their_day_alone_and_survive_expiry(settings):
     require_tables(settings, [CORRELATIONS])
     days = [MONDAY, TUESDAY, WEDNESDAY]

@@ -109,7 +109,7 @@ def test_fast_forward_goes_on_where_only_another_branch_was_made_meanwhile(lake,
         def __getattr__(self, name):
             return getattr(self.wrapped, name)
 
-    monkeypatch.setattr(Branch, "java_table", Delayed)
+    monkeypatch.setattr(Branch, "java_table", lambda branch, delayed=Delayed: delayed(branch))
     outcome = lake.run(bronze_trades.JOB)
     assert outcome.exit_code == 0, outcome.message
     assert lake.branches(BRONZE_TRADES) == made

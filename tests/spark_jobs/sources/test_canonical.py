@@ -31,7 +31,7 @@ def parquet(table):
     [
         ("canonical/trades/acme/2024-08-08.csv", "canonical_trades", ""),
         ("in/canonical/trades/acme/2024-08-08_2.csv.gz", "canonical_trades", "2"),
-        ("canonical/trades/acme/2024-08-08_morning-a.csv.zip", "canonical_trades", "morning-a"),
+        ("canonical/trades/acme/2024-08-08_0017.csv.zip", "canonical_trades", "0017"),
         ("canonical/quotes/acme/2024-08-08.parquet", "canonical_quotes", ""),
     ],
 )
@@ -42,7 +42,12 @@ def test_claim_reads_feed_day_and_part(path, source, part):
 
 @pytest.mark.parametrize(
     "path",
-    ["canonical/trades/2024-08-08.csv", "canonical/bars/acme/2024-08-08.csv", "canonical/trades/acme/2024-08-32.csv"],
+    [
+        "canonical/trades/2024-08-08.csv",
+        "canonical/bars/acme/2024-08-08.csv",
+        "canonical/trades/acme/2024-08-32.csv",
+        "canonical/trades/acme/2024-08-08_am.csv",
+    ],
 )
 def test_claim_leaves_other_paths(path):
     assert claim_file(path) is None

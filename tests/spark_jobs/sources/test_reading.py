@@ -40,7 +40,7 @@ def test_read_rows_gives_each_row_its_delivery_and_lineage():
     assert row == {
         **{column.name: None for column in BRONZE_TRADES.columns},
         **{"source": "canonical_trades", "instrument_id": "A.B", "delivery_date": day, "delivery_part": "2"},
-        **{"event_date": day, "ts_event": datetime(2024, 8, 8, 12, 0, 59, tzinfo=UTC), "sequence": 61},
+        **{"event_date": day, "ts_event": datetime(2024, 8, 8, 12, 0, 59, tzinfo=UTC), "sequence": 200_000_000_000_061},
         **{"price_divisor": 1, "raw_time": "2024-08-08T12:00:59Z", "raw_price": "59", "raw_size": "1"},
         **{"_source_file": PATH, "_source_member": "", "_source_line": 61, "_source_sha256": "ab" * 32},
         "_ingested_at": datetime(2026, 1, 2, 2, 4, 5, tzinfo=UTC),
