@@ -1,0 +1,57 @@
+"""The product's side of the benchmark: its own jobs, from the landing folder to gold features, in one cold process.
+
+`--without-audits` leaves the audits out by putting nothing in their place; the product itself has no such switch.
+The jobs whose tables the peers do not build (quotes, profiles, correlations, instruments) are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("landing", type=Path)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--days", default="2026-01-01..2026-02-01")
+    parser.add_argument("--without-audits", action="store_true")
+    arguments = parser.parse_args()
+    os.environ["LAKEHOUSE_HOME"] = str(arguments.work.absolute())
+    os.environ.setdefault("LAKEHOUSE_SPARK_MASTER", "local[2]")
+
+    from expectations import warm_up
+    from lakehouse.days import day_range, parse_day
+    from lakehouse.settings import settings
+    from spark_jobs import publish
+    from spark_jobs.finance import bars_1m, bronze_trades, silver_trades, tick_features
+    from spark_jobs.run import Request, run
+    from spark_jobs.session import build_session
+
+    if arguments.without_audits:
+        publish.audit_all = lambda attempt, staged: None
+    else:
+        warm_up()
+    first, last = (parse_day(text) for text in arguments.days.split(".."))
+    begin = time.perf_counter()
+    request = Request(
+        spark=build_session("benchmark", settings()),
+        settings=settings(),
+        days=tuple(day_range(first, last)),
+        landing=str(arguments.landing.absolute()),
+    )
+    seconds = {"session_s": time.perf_counter() - begin}
+    for job in (bronze_trades.JOB, silver_trades.JOB, bars_1m.JOB, tick_features.JOB):
+        begin = time.perf_counter()
+        outcome = run(job, request)
+        if outcome.exit_code:
+            raise SystemExit(f"{job.name}: {outcome.message}")
+        seconds[f"{job.table.layer}_{job.table.name}_s"] = time.perf_counter() - begin
+    print(json.dumps({name: round(value, 2) for name, value in seconds.items()}))
+
+
+if __name__ == "__main__":
+    main()
