@@ -6,13 +6,20 @@ them by, so a wrong print among them stays. Outliers stay in the window of their
 them, and a price that moves for good is believed after half a window, 25 trades. A coin whose tick is more than 2 % of
 its price has ordinary ticks flagged while more than half of the window trades at one price.
 
-The windows are lags, not a median over a frame, which Spark would sort anew for every trade; and only a trade whose
-window spans more than FLOOR_RATIO is judged at all: the others can't be far, since the median lies inside the span.
+Spark has no sliding median: a frame's median is sorted anew for every trade, and 50 lags make a method too long for the
+JVM to compile (55 CPU seconds for 1.25 million trades, against 3 here). So each instrument's day passes through NumPy,
+which returns the few outliers, and those are joined.
 """
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, Window
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from numpy.lib.stride_tricks import sliding_window_view
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 WINDOW = 50
@@ -30,32 +37,93 @@ away from the trades before and after. At 1 %, 11 of 89 trades of a quiet gold c
 MAD_TO_DEVIATION = 1.4826
 """The median absolute deviation of a normal distribution times this is its standard deviation."""
 
-TRADE_ORDER = ("ts_event", "sequence", "delivery_date")
-"""The order of an instrument's trades; total, since sequence is unique within a delivery."""
+CHUNK = 20_000
+"""Windows judged at once: 8 MB of prices."""
+
+Prices = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+KEY = ("event_date", "instrument_id", "delivery_date", "sequence")
+KEY_SCHEMA = "event_date date, instrument_id string, delivery_date date, sequence bigint"
+MOST_BROADCAST = 1_000_000
+"""More outliers than this are joined by a shuffle; real days have a handful."""
 
 
 def mark_outliers(trades: DataFrame) -> DataFrame:
     """Add is_outlier; expects all trades of an instrument and event day."""
-    in_order = Window.partitionBy("event_date", "instrument_id").orderBy(*TRADE_ORDER)
-    price = F.col("price").cast("double")
-    lags = {f"_before_{number}": F.lag(price, number).over(in_order) for number in range(1, WINDOW + 1)}
-    return trades.withColumns(lags).withColumn("is_outlier", is_far(price, [F.col(name) for name in lags])).drop(*lags)
+    found = find_outliers(trades).persist()
+    count = found.count()
+    if count == 0:
+        return trades.withColumn("is_outlier", F.lit(False))
+    marks = found.withColumn("is_marked", F.lit(True))
+    joined = trades.join(F.broadcast(marks) if count <= MOST_BROADCAST else marks, list(KEY), "left")
+    return joined.withColumn("is_outlier", F.coalesce("is_marked", F.lit(False))).drop("is_marked")
 
 
-def is_far(price: Column, before: list[Column]) -> Column:
-    """Judge a price by the trades before it, the nearest first; those that are missing are null."""
-    low, high = F.least(*before), F.greatest(*before)
-    is_near = F.greatest(price - low, high - price) <= FLOOR_RATIO * low
-    window = F.array_compact(F.array(*before))
-    median = median_of(window)
-    deviation = median_of(F.transform(window, lambda other: F.abs(other - median)))
-    tolerance = F.greatest(DEVIATIONS * MAD_TO_DEVIATION * deviation, FLOOR_RATIO * median)
-    has_enough = before[MINIMUM_TRADES - 1].isNotNull()
-    return F.when(~has_enough | is_near, F.lit(False)).otherwise(F.abs(price - median) > tolerance)
+def find_outliers(trades: DataFrame) -> DataFrame:
+    """Return the keys of the outliers."""
+    prices = trades.select(*KEY, "ts_event", F.col("price").cast("double").alias("price"))
+    return prices.groupBy("event_date", "instrument_id").applyInArrow(outliers_of_day, KEY_SCHEMA)
 
 
-def median_of(values: Column) -> Column:
-    """Median of an array of doubles; the mean of the middle two where their number is even."""
-    ordered, size = F.array_sort(values), F.size(values)
-    lower, upper = F.floor((size + 1) / 2).cast("int"), F.floor(size / 2).cast("int") + 1
-    return (F.element_at(ordered, lower) + F.element_at(ordered, upper)) / 2
+def outliers_of_day(day: pa.Table) -> pa.Table:
+    """Put one instrument's day in the order of (ts_event, sequence, delivery_date); return the keys of its outliers."""
+    order = trade_order(*(day[name].to_numpy() for name in ("ts_event", "sequence", "delivery_date")))
+    flags = flag_outliers(day["price"].to_numpy()[order])
+    return day.take(pa.array(np.sort(order[flags]))).select(list(KEY))
+
+
+def trade_order(ts_event: npt.NDArray[Any], sequence: npt.NDArray[np.int64], delivery_date: npt.NDArray[Any]) -> Any:
+    """Return the positions of the trades in their order."""
+    return np.lexsort((delivery_date, sequence, ts_event))
+
+
+def flag_outliers(price: Prices) -> Flags:
+    """Say which trades are outliers; prices of one instrument and day, in order."""
+    flags = np.zeros(len(price), dtype=np.bool_)
+    # Filled up in front, so that each trade has a window; the fill is masked out of the medians.
+    padded = np.concatenate((np.full(WINDOW, np.nan), price))
+    candidates = np.flatnonzero(may_be_far(padded, price))
+    windows = sliding_window_view(padded, WINDOW)
+    for begin in range(0, len(candidates), CHUNK):
+        rows = candidates[begin : begin + CHUNK]
+        flags[rows] = is_far(windows[rows], price[rows])
+    return flags
+
+
+def may_be_far(padded: Prices, price: Prices) -> Flags:
+    """Rule out cheaply what can't be an outlier: the median lies between the window's lowest and highest price."""
+    low, high = trailing_extreme(np.fmin, padded), trailing_extreme(np.fmax, padded)
+    near = np.maximum(price - low, high - price) <= FLOOR_RATIO * low
+    far = ~near
+    far[:MINIMUM_TRADES] = False
+    return far
+
+
+def trailing_extreme(extreme: np.ufunc, padded: Prices) -> Prices:
+    """Lowest or highest price of each trade's window, by windows of doubling length."""
+    length = 1
+    while 2 * length <= WINDOW:
+        padded = extreme(padded[length:], padded[:-length])
+        length *= 2
+    rest = WINDOW - length
+    covered: Prices = extreme(padded[rest:], padded[: len(padded) - rest])
+    return covered[:-1]  # the last window is that of a trade yet to come
+
+
+def is_far(windows: Prices, price: Prices) -> Flags:
+    """Judge trades by the median and the median absolute deviation of their windows, one per row."""
+    median = row_median(windows)
+    spread = row_median(np.abs(windows - median[:, np.newaxis]))
+    tolerance = np.maximum(DEVIATIONS * MAD_TO_DEVIATION * spread, FLOOR_RATIO * median)
+    far: Flags = np.abs(price - median) > tolerance
+    return far
+
+
+def row_median(values: Prices) -> Prices:
+    """Median of each row without its NaNs; sorts them last, which is three times as fast as np.nanmedian."""
+    ordered = np.sort(values, axis=1)
+    count = np.count_nonzero(~np.isnan(ordered), axis=1)
+    rows = np.arange(len(ordered))
+    median: Prices = (ordered[rows, (count - 1) // 2] + ordered[rows, count // 2]) / 2
+    return median

@@ -6,7 +6,7 @@ Writes  lakehouse.gold.return_correlations_1d    replaces those event days
 A return counts where the bar before it is the minute before it on the same day, so neither the overnight return nor one
 over a gap between sessions does. Filled minutes count: nothing traded, so nothing moved.
 
-The sums are exact: a return enters as whole 10^-12 and a square or product of two in three parts, all of them integers,
+The sums are exact: a return enters as a whole number of 2^-46, and a product of two in three parts that are integers,
 so that the order in which Spark adds can't show in the last bit of a correlation.
 """
 
@@ -17,10 +17,10 @@ from pyspark.sql import functions as F
 
 from lakehouse.tables.finance import GOLD_RETURN_CORRELATIONS_1D
 
-UNITS = 10**12
-"""Per 1 of log return. Between the smallest and the largest price that a table holds lie 42, 4.2 * 10^13 units."""
-PART = 10**6
-"""A return is high * PART + low. Of a day's 1440 products none exceeds 1.8 * 10^15, so that a bigint holds their sum."""
+UNITS = 2**46
+"""Per 1 of log return. Between the smallest and the largest price that a table holds lies 42, so 3 * 10^15 units."""
+PART = 2**26
+"""A return is high * PART + low; the products of two parts, added up over a day's 1440 minutes, fit a bigint."""
 
 
 def minute_returns(features: DataFrame) -> DataFrame:
@@ -78,9 +78,9 @@ def correlation() -> Column:
     def spread(left: str, right: str) -> Column:
         return F.expr(f"CAST(pair_count * sum_{left}{right} - sum_{left} * sum_{right} AS DOUBLE)")
 
-    deviations = F.sqrt(spread("a", "a")) * F.sqrt(spread("b", "b"))
+    deviations = F.sqrt(spread("a", "a") * spread("b", "b"))
     ratio = spread("a", "b") / F.nullif(deviations, F.lit(0.0))
-    # Two series that move as one come out as 1.0000000000000002.
+    # Two series that move as one can come out as 1.0000000000000002.
     return F.when(ratio.isNotNull(), F.greatest(F.lit(-1.0), F.least(F.lit(1.0), ratio)))
 
 

@@ -12,7 +12,6 @@ from lakehouse.errors import BadInputError, LakehouseError, UnavailableError
 from lakehouse.settings import Settings
 from lakehouse.store import S3_SCHEME, open_filesystem
 
-
 REFUSALS = ("NO_SUCH_BUCKET", "ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH")
 """Answers of a store that no repetition changes."""
 

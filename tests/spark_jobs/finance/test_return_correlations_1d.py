@@ -1,0 +1,78 @@
+"""Correlations of one-minute returns within a day."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pytest
+from pyspark.sql import SparkSession
+
+from lakehouse.tables.finance import GOLD_RETURN_CORRELATIONS_1D
+from spark_jobs.finance.return_correlations_1d import transform
+
+DAY = date(2024, 8, 8)
+FEATURE_SCHEMA = "instrument_id string, event_date date, bar_start timestamp, log_return double"
+
+
+def returns_of(instrument: str, values: list[float | None], day: date = DAY, first_minute: int = 0) -> list[tuple]:
+    start = datetime.combine(day, datetime.min.time(), UTC) + timedelta(minutes=first_minute)
+    return [(instrument, day, start + timedelta(minutes=number), value) for number, value in enumerate(values)]
+
+
+def correlate(spark: SparkSession, rows: list[tuple], partitions: int = 3) -> list[tuple]:
+    frame = transform(spark.createDataFrame(rows, FEATURE_SCHEMA).repartition(partitions))
+    assert frame.columns == list(GOLD_RETURN_CORRELATIONS_1D.digest_columns)
+    return sorted(map(tuple, frame.collect()))
+
+
+def test_transform_pairs_minutes_and_leaves_out_overnight_and_gaps(spark):
+    rows = [
+        # the first return of the day is the overnight one, the one after the gap is over many minutes
+        *returns_of("A", [0.5, 0.01, 0.02, -0.01]),
+        *returns_of("A", [0.4, 0.03], first_minute=600),
+        *returns_of("B", [-0.5, 0.02, 0.04, -0.02]),
+        *returns_of("B", [-0.4, 0.06], first_minute=600),
+        *returns_of("C", [0.1, -0.01, -0.02, 0.01]),
+        # does not move
+        *returns_of("D", [0.2, 0.0, 0.0, 0.0]),
+        # shares one minute with the others: no correlation of a single pair
+        *returns_of("E", [0.2, 0.1], first_minute=2),
+        # another day, and no minute that both have
+        *returns_of("A", [0.1, 0.2], DAY + timedelta(days=1)),
+        *returns_of("B", [0.1, 0.2], DAY + timedelta(days=1), first_minute=5),
+    ]
+    assert correlate(spark, rows) == [
+        (DAY, "A", "B", 4, 1.0),
+        (DAY, "A", "C", 3, -1.0),
+        (DAY, "A", "D", 3, None),
+        (DAY, "A", "E", 1, None),
+        (DAY, "B", "C", 3, -1.0),
+        (DAY, "B", "D", 3, None),
+        (DAY, "B", "E", 1, None),
+        (DAY, "C", "D", 3, None),
+        (DAY, "C", "E", 1, None),
+        (DAY, "D", "E", 1, None),
+    ]
+
+
+def test_transform_equals_numpy_and_does_not_depend_on_the_order_of_rows(spark):
+    generator = np.random.default_rng(3)
+    common = generator.normal(0, 0.0005, 1440)
+    series = {name: common + generator.normal(0, 0.0005, 1440) for name in "ABCD"}
+    rows = [row for name, values in series.items() for row in returns_of(name, values.tolist())]
+    found = correlate(spark, rows)
+    for _, first, second, count, correlation in found:
+        expected = np.corrcoef(series[first][1:], series[second][1:])[0, 1]
+        assert (count, correlation) == (1439, pytest.approx(expected, abs=1e-10))
+    assert len(found) == 6
+    generator.shuffle(rows)
+    assert correlate(spark, rows, partitions=7) == found
+
+
+def test_transform_holds_the_largest_returns_that_prices_can_have(spark):
+    # from the smallest to the largest decimal(18,8) and back, every minute of a day
+    largest = float(np.log(9_999_999_999.99999999 / 0.00000001))
+    swings = [largest * (-1) ** number for number in range(1440)]
+    rows = [*returns_of("A", swings), *returns_of("B", [-value for value in swings])]
+    assert correlate(spark, rows) == [(DAY, "A", "B", 1439, -1.0)]

@@ -1,0 +1,97 @@
+"""Volume by price: bins with exact edges, the point of control and the value area."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from pyspark.sql import SparkSession
+
+from lakehouse.tables.finance import GOLD_VOLUME_PROFILE_1D
+from spark_jobs.finance.volume_profile_1d import BINS, transform
+
+DAY = date(2024, 8, 8)
+TRADE_SCHEMA = "instrument_id string, event_date date, price decimal(18,8), size decimal(18,8), is_outlier boolean"
+
+
+def profile_of(spark: SparkSession, trades: list[tuple[str, str]], outliers: tuple[str, ...] = ()) -> list[tuple]:
+    """Bins as (low, high, volume, trades, mark), the mark being P for the point of control, v for the value area."""
+    rows = [("A", DAY, Decimal(price), Decimal(size), False) for price, size in trades]
+    rows += [("A", DAY, Decimal(price), Decimal(1000), True) for price in outliers]
+    profile = transform(spark.createDataFrame(rows, TRADE_SCHEMA).repartition(3))
+    assert profile.columns == list(GOLD_VOLUME_PROFILE_1D.digest_columns)
+    bins = profile.orderBy("bin_index").collect()
+    assert [row.bin_index for row in bins] == list(range(len(bins)))
+    assert {(row.instrument_id, row.event_date) for row in bins} == {("A", DAY)}
+    return [
+        (
+            f"{row.price_low.normalize():f}",
+            f"{row.price_high.normalize():f}",
+            f"{row.volume.normalize():f}",
+            row.trade_count,
+            "P" * row.is_point_of_control + "v" * row.is_in_value_area,
+        )
+        for row in bins
+    ]
+
+
+def test_transform_cuts_the_range_into_bins_with_exact_edges(spark):
+    # The range of 50 makes bins of 1; an edge belongs to the bin above it, the high to the last bin.
+    trades = [("100", "1"), ("100.99999999", "2"), ("101", "4"), ("149", "8"), ("150", "16"), ("150", "1")]
+    bins = profile_of(spark, trades, outliers=("1000", "1"))
+    assert len(bins) == BINS
+    assert [row for row in bins if row[3]] == [
+        ("100", "101", "3", 2, ""),
+        ("101", "102", "4", 1, ""),
+        ("149", "150", "25", 3, "Pv"),
+    ]
+    assert [(low, high) for low, high, *_ in bins] == [(f"{edge}", f"{edge + 1}") for edge in range(100, 150)]
+    assert {row[2:] for row in bins if not row[3]} == {("0", 0, "")}
+
+
+@pytest.mark.parametrize(
+    ("prices", "expected"),
+    [
+        pytest.param(["7", "7"], [("7", "7", "2", 2, "Pv")], id="one price is one bin"),
+        pytest.param(
+            ["0.00000001", "0.00000003"],
+            [
+                ("0.00000001", "0.00000002", "1", 1, "Pv"),
+                ("0.00000002", "0.00000003", "0", 0, "v"),
+                ("0.00000003", "0.00000003", "1", 1, "v"),
+            ],
+            id="no bin is narrower than the last decimal",
+        ),
+    ],
+)
+def test_transform_has_fewer_bins_where_the_range_is_narrow(spark, prices, expected):
+    assert profile_of(spark, [(price, "1") for price in prices]) == expected
+
+
+def test_transform_rounds_the_width_up_so_that_all_bins_are_equal(spark):
+    # A range of 101 units makes bins of 3 units: 34 of them, the last cut off at the high.
+    bins = profile_of(spark, [("1.00000000", "1"), ("1.00000101", "5")])
+    assert len(bins) == 34
+    assert bins[-2:] == [("1.00000096", "1.00000099", "0", 0, ""), ("1.00000099", "1.00000101", "5", 1, "Pv")]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "marks"),
+    [
+        pytest.param([1, 2, 10, 3, 1], ["", "", "Pv", "v", ""], id="the larger neighbour comes first"),
+        # with the day's low and high 20 in all, of which 14 are exactly 70 %
+        pytest.param([0, 3, 11, 3, 2.9998], ["", "v", "Pv", "", ""], id="of equal neighbours the lower, and 70 % is enough"),
+        pytest.param(
+            [5, 0, 5, 5, 0], ["Pv", "v", "v", "v", ""], id="the lowest of equal peaks; empty bins are crossed"
+        ),
+        pytest.param([1, 1, 1, 1, 9], ["", "", "", "v", "Pv"], id="at the upper end it grows downwards"),
+    ],
+)
+def test_transform_grows_the_value_area_from_the_point_of_control(spark, sizes, marks):
+    # 50 bins of width 1 from 0.5 on; only every price of the first five has volume, and the last a little
+    trades = [(f"{price}.5", str(size)) for price, size in enumerate(sizes) if size]
+    low, high = ("0.5", "0.0001"), ("50.5", "0.0001")
+    bins = profile_of(spark, [*trades, low, high])
+    assert [row[4] for row in bins[:5]] == marks
+    assert {row[4] for row in bins[5:]} == {""}
