@@ -12,10 +12,15 @@ so that the order in which Spark adds can't show in the last bit of a correlatio
 
 from __future__ import annotations
 
+import sys
+
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from lakehouse.tables.finance import GOLD_RETURN_CORRELATIONS_1D
+from lakehouse.tables.finance import GOLD_RETURN_CORRELATIONS_1D, GOLD_TICK_FEATURES
+from spark_jobs import gold
+from spark_jobs.command_line import main
+from spark_jobs.gold import Derivation, gold_job
 
 UNITS = 2**46
 """Per 1 of log return. Between the smallest and the largest price that a table holds lies 42, so 3 * 10^15 units."""
@@ -92,3 +97,17 @@ def transform(features: DataFrame) -> DataFrame:
         .withColumn("correlation", correlation())
         .select(*GOLD_RETURN_CORRELATIONS_1D.digest_columns)
     )
+
+
+JOB = gold_job(
+    "finance.return_correlations_1d",
+    Derivation(
+        table=GOLD_RETURN_CORRELATIONS_1D,
+        upstream=GOLD_TICK_FEATURES,
+        transform=lambda features, _, days: transform(features),
+    ),
+    code=(sys.modules[__name__], gold),
+)
+
+if __name__ == "__main__":
+    main(JOB)

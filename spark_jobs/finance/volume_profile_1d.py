@@ -10,10 +10,19 @@ all other trades share a bin.
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, Window
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from lakehouse.tables.finance import GOLD_VOLUME_PROFILE_1D, PRICE, VOLUME
+from lakehouse.tables.finance import GOLD_VOLUME_PROFILE_1D, PRICE, SILVER_TRADES, VOLUME
+from spark_jobs import gold
+from spark_jobs.command_line import main
+from spark_jobs.gold import Derivation, gold_job
+from spark_jobs.stage import Branch
 
 BINS = 50
 """Enough to see the shape of a day; a narrow range has fewer, since no bin is narrower than a price's last decimal."""
@@ -115,3 +124,26 @@ def transform(trades: DataFrame) -> DataFrame:
         )
         .select(*GOLD_VOLUME_PROFILE_1D.digest_columns)
     )
+
+
+def compare_volume(spark: SparkSession, branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
+    """Count the volume that the bins have more or less than the trades, outliers left out."""
+    trades = spark.table(SILVER_TRADES.full_name).where(F.col("event_date").isin(list(days)) & ~F.col("is_outlier"))
+    binned = branch.read_days(days).agg(F.sum("volume")).first()[0] or 0
+    traded = trades.agg(F.sum("size")).first()[0] or 0
+    return {"volume_difference": abs(binned - traded)}
+
+
+JOB = gold_job(
+    "finance.volume_profile_1d",
+    Derivation(
+        table=GOLD_VOLUME_PROFILE_1D,
+        upstream=SILVER_TRADES,
+        transform=lambda trades, _, days: transform(trades),
+        facts=compare_volume,
+    ),
+    code=(sys.modules[__name__], gold),
+)
+
+if __name__ == "__main__":
+    main(JOB)
