@@ -28,7 +28,8 @@ def main() -> None:
     from lakehouse.settings import settings
     from spark_jobs import publish
     from spark_jobs.finance import bars_1m, bronze_trades, silver_trades, tick_features
-    from spark_jobs.run import Request, run
+    from spark_jobs.job import Request
+    from spark_jobs.run import run
     from spark_jobs.session import build_session
 
     if arguments.without_audits:

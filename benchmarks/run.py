@@ -91,9 +91,8 @@ def print_table(title: str, results: dict[str, list[Measurement]]) -> None:
     """Print the medians and, for wall seconds, the range."""
     walls = {name: statistics.median(run.wall_s for run in runs) for name, runs in results.items()}
     best = min(walls[engine.name] for engine in ENGINES if not engine.is_product)
-    print(
-        f"\n{title}\n\n| Engine | wall s (range) | CPU s | peak GB | times the best peer (wall) |\n|---|---|---|---|---|"
-    )
+    print(f"\n{title}\n\n| Engine | wall s (range) | CPU s | peak GB | times the best peer (wall) |")
+    print("|---|---|---|---|---|")
     for name, runs in results.items():
         span = f"{min(run.wall_s for run in runs):.1f}-{max(run.wall_s for run in runs):.1f}"
         cpu = statistics.median(run.cpu_s for run in runs)

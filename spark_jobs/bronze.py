@@ -22,9 +22,9 @@ from lakehouse.tables import Table
 from lakehouse.tables.finance import BRONZE_FILES
 from spark_jobs import convert, manifest
 from spark_jobs.convert import Converted, NewFile
+from spark_jobs.job import Job, Plan, Request, Summary
 from spark_jobs.manifest import UNKNOWN_DAY, Entry
 from spark_jobs.publish import Attempt, Published, Write
-from spark_jobs.run import Job, Plan, Request, Summary
 from spark_jobs.sources import base, reading
 from spark_jobs.sources.base import UnreadableFileError
 from spark_jobs.sources.discovery import claim_file
@@ -137,12 +137,17 @@ def build_writes(request: Request, delivered: Delivered, attempt: Attempt, table
         logger.warning("quarantined %s: %s", result.file.landed.path, result.unreadable)
     if unreadable and request.is_strict:
         first = unreadable[0]
+        convert.discard(converted, request.settings)
         raise BadInputError(
             f"{first.file.landed.path}: {first.unreadable}; {len(unreadable)} of {len(converted)} files can't be read "
             "and --strict publishes nothing then"
         )
     new = [entry for result in converted for entry in entries_of(result, delivered.dataset, attempt.started_at)]
-    rows = manifest.merge(delivered.entries, new, request.is_replacing)
+    try:
+        rows = manifest.merge(delivered.entries, new, request.is_replacing)
+    except BadInputError:
+        convert.discard(converted, request.settings)
+        raise
     readable = [result for result in converted if result.unreadable is None]
     days = tuple(sorted({entry.delivery_date for entry in new}))
     writes = [Write(BRONZE_FILES, days, lambda branch: stage_manifest(branch, rows, days))]

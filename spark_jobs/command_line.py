@@ -12,7 +12,8 @@ from expectations import warm_up
 from lakehouse.days import day_range, parse_day
 from lakehouse.errors import BadInputError, ExitCode, LakehouseError
 from lakehouse.settings import settings
-from spark_jobs.run import Job, Outcome, Request, run
+from spark_jobs.job import Job, Outcome, Request
+from spark_jobs.run import run
 from spark_jobs.session import build_session
 
 EXIT_CODES = (

@@ -193,6 +193,14 @@ def convert_file(target: Target, file: NewFile) -> Converted:
     return Converted(file, writer.close(), statistics_of(groups))
 
 
+def discard(converted: Sequence[Converted], settings: Settings) -> None:
+    """Remove data files that are not going to be committed."""
+    for result in converted:
+        for file in result.data_files:
+            filesystem, path = open_filesystem(file.location, settings)
+            filesystem.delete_file(path)
+
+
 def group_by_delivery(batch: pa.RecordBatch) -> pa.Table:
     """Count a batch's rows and find its first and last event per instrument, delivery day and event day."""
     keys = ["instrument_id", "delivery_date", "event_date"]

@@ -18,8 +18,8 @@ from pyspark.sql import functions as F
 
 from lakehouse.catalog import day_fingerprints, load, published_days
 from lakehouse.tables import Table
+from spark_jobs.job import Job, Plan, Request
 from spark_jobs.publish import Attempt, Write
-from spark_jobs.run import Job, Plan, Request
 from spark_jobs.stage import Branch, stage_frame
 
 Facts = Callable[[SparkSession, Branch, Sequence[date]], Mapping[str, Any]]

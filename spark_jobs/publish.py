@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from py4j.protocol import Py4JError
@@ -37,6 +37,7 @@ from spark_jobs.stage import Branch, change_references
 
 logger = logging.getLogger(__name__)
 
+BRANCH_PREFIX = "audit_"
 SETTLE_ATTEMPTS = 5
 SETTLE_PAUSE_S = 1.0
 
@@ -73,7 +74,7 @@ class Attempt:
     @property
     def branch_name(self) -> str:
         """The run's branch, the same name in each of its tables."""
-        return f"audit_{self.run_id}"
+        return f"{BRANCH_PREFIX}{self.run_id}"
 
     def branch(self, table: Table) -> Branch:
         """The run's branch of a table, whether it exists yet or not."""
@@ -259,3 +260,15 @@ def drop_branch(branch: Branch) -> None:
         change_references(lambda: branch.java_table().manageSnapshots().removeBranch(branch.name).commit())
     except (Py4JError, PySparkException) as error:
         logger.warning("branch %s of %s stays: %s", branch.name, branch.table.identifier, reason_of(error))
+
+
+def drop_old_branches(spark: SparkSession, settings: Settings, tables: Sequence[Table]) -> None:
+    """Remove what failed and killed runs have left behind, once it is older than such a branch is to be kept."""
+    oldest = datetime.now(UTC) - timedelta(days=settings.audit_branch_max_age_days)
+    for table in tables:
+        iceberg = load(settings, table)
+        for name, reference in iceberg.refs().items():
+            snapshot = iceberg.snapshot_by_id(reference.snapshot_id)
+            if name.startswith(BRANCH_PREFIX) and snapshot and snapshot.timestamp_ms < oldest.timestamp() * 1000:
+                drop_branch(Branch(spark, table, name, "", "", {}))
+                logger.info("dropped old branch %s of %s", name, table.identifier)

@@ -12,13 +12,13 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
-from types import ModuleType
-from typing import Any
 
-from pyspark.sql import SparkSession
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from sqlalchemy.exc import OperationalError
 
 from lakehouse.catalog import append_log, last_replacements, load, require_tables
 from lakehouse.days import WHOLE_TABLE, describe_days
@@ -26,12 +26,33 @@ from lakehouse.errors import ConflictError, ExitCode, LakehouseError
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
 from lakehouse.tables.logs import CHECK_RESULTS, FILE_BALANCES, RUNS
-from spark_jobs.publish import Attempt, MainMovedError, Published, Write, main_snapshot, publish
+from spark_jobs.job import Job, Outcome, Plan, Request
+from spark_jobs.publish import (
+    Attempt,
+    MainMovedError,
+    drop_old_branches,
+    main_snapshot,
+    publish,
+)
 
 logger = logging.getLogger(__name__)
 
 KEY_LENGTH = 32
 """Hex digits of a key: 128 bits, so that two different inputs never meet."""
+
+AWAY = (
+    "java.net.ConnectException",
+    "java.net.SocketException",
+    "java.net.SocketTimeoutException",
+    "java.net.UnknownHostException",
+    "java.sql.SQLTransient",
+    "UncheckedSQLException",
+    "SQLITE_BUSY",
+    "SdkClientException",
+    "CommitStateUnknownException",
+)
+"""Java's and Iceberg's names for a store or database that does not answer."""
+COMMIT_CONFLICT = "org.apache.iceberg.exceptions.CommitFailedException"
 
 OUTCOMES = {
     ExitCode.CRASH: "crash",
@@ -41,87 +62,6 @@ OUTCOMES = {
     ExitCode.QUARANTINED: "quarantined",
     ExitCode.UNAVAILABLE: "unavailable",
 }
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the caller asked for. `days` None means every day that the landing folder or the upstream table has."""
-
-    spark: SparkSession
-    settings: Settings
-    days: tuple[date, ...] | None
-    landing: str
-    is_replacing: bool = False
-    is_strict: bool = False
-    is_dry_run: bool = False
-    run_id: str = field(default_factory=lambda: secrets.token_hex(8))
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run would do. `inputs` tells, for each day, what its rows are made from, as texts that change with it.
-
-    `later` are the inputs of published days that nobody asked for: they are replaced, too, where they are outdated, and
-    a carried state may reach them. `lines` are for a person; `state` is handed to `build`.
-    """
-
-    inputs: Mapping[date, Sequence[str]]
-    lines: tuple[str, ...] = ()
-    state: Any = None
-    later: Mapping[date, Sequence[str]] = field(default_factory=dict)
-
-    @property
-    def days(self) -> tuple[date, ...]:
-        """The days that the run replaces, ascending."""
-        return tuple(sorted(self.inputs))
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A published run in numbers, None where a job has no such rows, and whether it ended with more than success."""
-
-    rows_in: int | None = None
-    rows_out: int | None = None
-    rows_rejected: int | None = None
-    rows_duplicate: int | None = None
-    exit_code: ExitCode = ExitCode.DONE
-    note: str = ""
-
-
-def count_rows_out(request: Request, plan: Plan, published: Sequence[Published]) -> Summary:
-    """Summarize a job that writes one table and rejects nothing."""
-    return Summary(rows_out=sum(item.rows_added for item in published))
-
-
-@dataclass(frozen=True)
-class Job:
-    """A job of one domain: `table` is what it is named after, `tables` all that it writes, in the order of publishing.
-
-    `code` is what its rows depend on: a change there makes every day due again.
-    """
-
-    name: str
-    table: Table
-    tables: tuple[Table, ...]
-    reads: tuple[Table, ...]
-    code: tuple[ModuleType, ...]
-    plan: Callable[[Request], Plan]
-    build: Callable[[Request, Plan, Attempt], Sequence[Write]]
-    summarize: Callable[[Request, Plan, Sequence[Published]], Summary] = count_rows_out
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended; `days` are those that were published now, not those that were done already."""
-
-    job: Job
-    outcome: str
-    exit_code: ExitCode
-    message: str
-    days: tuple[date, ...] = ()
-    summary: Summary = field(default_factory=Summary)
-    run_key: str = ""
 
 
 def day_keys(job: Job, plan: Plan) -> dict[date, str]:
@@ -149,6 +89,8 @@ def run(job: Job, request: Request) -> Outcome:
     request = replace(request, run_id=secrets.token_hex(8), started_at=datetime.now(UTC))
     try:
         require_tables(request.settings, (*job.reads, *job.tables, RUNS, CHECK_RESULTS, FILE_BALANCES))
+        if not request.is_dry_run:
+            drop_old_branches(request.spark, request.settings, job.tables)
         outcome = run_unrecorded(job, request)
     except LakehouseError as error:
         outcome = Outcome(job, OUTCOMES[error.exit_code], error.exit_code, str(error))
@@ -156,12 +98,29 @@ def run(job: Job, request: Request) -> Outcome:
             record_failure(request, outcome, time.monotonic() - begin)
         return outcome
     except Exception as error:
-        outcome = Outcome(job, "crash", ExitCode.CRASH, f"{type(error).__name__}: {error}".splitlines()[0])
+        if is_away(error):
+            why = f"the store or the catalog is away ({first_line(error)}); run the same again"
+            outcome = Outcome(job, "unavailable", ExitCode.UNAVAILABLE, why)
+            record_failure(request, outcome, time.monotonic() - begin)
+            return outcome
+        outcome = Outcome(job, "crash", ExitCode.CRASH, f"{type(error).__name__}: {first_line(error)}")
         record_failure(request, outcome, time.monotonic() - begin)
         raise
     if not request.is_dry_run:
         record(request, outcome, time.monotonic() - begin)
     return outcome
+
+
+def is_away(error: Exception) -> bool:
+    """Say whether an error means that the store or the catalog can't be reached, in Python or in the JVM."""
+    if isinstance(error, (OSError, OperationalError)):
+        return True
+    return isinstance(error, (Py4JError, PySparkException)) and any(mark in str(error) for mark in AWAY)
+
+
+def first_line(error: Exception) -> str:
+    """The line of an error that a person can use."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def run_unrecorded(job: Job, request: Request) -> Outcome:
@@ -194,6 +153,11 @@ def run_unrecorded(job: Job, request: Request) -> Outcome:
             published = publish(attempt, job.build(request, plan, attempt))
         except MainMovedError as error:
             logger.warning("%s; planning again", error)
+            continue
+        except (Py4JError, PySparkException) as error:
+            if COMMIT_CONFLICT not in str(error):
+                raise
+            logger.warning("%s: another run committed at the same moment; planning again", job.name)
             continue
         days = tuple(sorted({day for item in published for day in item.days}))
         summary = job.summarize(request, plan, published)

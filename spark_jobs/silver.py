@@ -20,9 +20,9 @@ from lakehouse.tables import Table
 from lakehouse.tables.finance import BRONZE_FILES
 from lakehouse.tables.logs import FILE_BALANCES
 from spark_jobs import manifest
+from spark_jobs.job import Job, Plan, Request, Summary
 from spark_jobs.manifest import Entry
 from spark_jobs.publish import Attempt, Published, Write
-from spark_jobs.run import Job, Plan, Request, Summary
 from spark_jobs.stage import Branch, distribute, stage_frame
 
 ONE_DAY = timedelta(days=1)

@@ -24,7 +24,7 @@ from lakehouse.tables import Table
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from spark_jobs.run import Job, Outcome, Request
+    from spark_jobs.job import Job, Outcome, Request
 
 TradeLine = tuple[int, str, str, datetime] | str
 """Trade id, price, size and time; or a line as it is to stand in the file."""
@@ -71,7 +71,7 @@ class Lake:
 
     def request(self, days: Sequence[date] | None = None, landing: Path | None = None, **flags: bool) -> Request:
         """Build a request; without days it is for every day."""
-        from spark_jobs.run import Request
+        from spark_jobs.job import Request
 
         chosen = None if days is None else tuple(days)
         return Request(self.spark, self.settings, chosen, str(landing or self.landing), **flags)

@@ -18,9 +18,9 @@ from lakehouse.days import WHOLE_TABLE
 from lakehouse.schema import spark_schema
 from lakehouse.tables.finance import BRONZE_FILES, GOLD_INSTRUMENTS
 from spark_jobs.command_line import main
+from spark_jobs.job import Job, Plan, Request
 from spark_jobs.manifest import read_manifest
 from spark_jobs.publish import Attempt, Write
-from spark_jobs.run import Job, Plan, Request
 from spark_jobs.stage import Branch, stage_frame
 
 

@@ -25,8 +25,9 @@ from spark_jobs.finance import (
     tick_features,
     volume_profile_1d,
 )
+from spark_jobs.job import Job, Request
 from spark_jobs.manifest import read_manifest
-from spark_jobs.run import Job, Request, run
+from spark_jobs.run import run
 
 BRONZE: tuple[Job, ...] = (bronze_trades.JOB, bronze_quotes.JOB)
 CHAIN: tuple[Job, ...] = (

@@ -51,7 +51,7 @@ def bars_of(
     spark: SparkSession, trades: Sequence[tuple], sessions: Sequence[tuple], closes: Sequence[tuple] = ()
 ) -> DataFrame:
     return transform(
-        spark.createDataFrame(trades, TRADE_SCHEMA).repartition(3),
+        spark.createDataFrame(trades, TRADE_SCHEMA).coalesce(1),  # in the order that the test gives
         spark.createDataFrame(sessions, SESSION_SCHEMA),
         spark.createDataFrame(closes, CLOSE_SCHEMA),
     )
@@ -87,6 +87,11 @@ def test_transform_orders_trades_leaves_outliers_out_of_prices_and_fills_the_ses
         # a third that no decimal holds is rounded half up
         trade("B", DAY, "10:01:00", 1, "1", "2"),
         trade("B", DAY, "10:01:30", 2, "2", "1"),
+        # one time and sequence from two deliveries, read in either order: the earlier delivery's is the earlier trade
+        trade("C", DAY, "12:30:00", 1, "5", delivery_date=NEXT),
+        trade("C", DAY, "12:30:00", 1, "6"),
+        trade("D", DAY, "12:30:00", 1, "6"),
+        trade("D", DAY, "12:30:00", 1, "5", delivery_date=NEXT),
     ]
     sessions = [session("A", DAY, "10:00", "10:04"), session("B", DAY, "10:00", "10:03", began="09:30")]
     assert shown(bars_of(spark, trades, sessions)) == [
@@ -98,6 +103,8 @@ def test_transform_orders_trades_leaves_outliers_out_of_prices_and_fills_the_ses
         # there is no close before 10:01, so there is no bar at 10:00
         "B 08 10:01 1 2 1 2, 3 in 2 (0 far), vwap 1.33333333, 31",
         "B 08 10:02 2 2 2 2, 0 in 0 (0 far), vwap 2.00000000 filled, 32",
+        "C 08 12:30 6 6 5 5, 2 in 2 (0 far), vwap 5.50000000, None",
+        "D 08 12:30 6 6 5 5, 2 in 2 (0 far), vwap 5.50000000, None",
     ]
 
 

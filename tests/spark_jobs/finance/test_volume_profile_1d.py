@@ -81,7 +81,7 @@ def test_transform_rounds_the_width_up_so_that_all_bins_are_equal(spark):
     [
         pytest.param([1, 2, 10, 3, 1], ["", "", "Pv", "v", ""], id="the larger neighbour comes first"),
         # with the day's low and high 20 in all, of which 14 are exactly 70 %
-        pytest.param([0, 3, 11, 3, 2.9998], ["", "v", "Pv", "", ""], id="of equal neighbours the lower, and 70 % is enough"),
+        pytest.param([0, 3, 11, 3, 2.9998], ["", "v", "Pv", "", ""], id="of equals the lower, and 70 % is enough"),
         pytest.param(
             [5, 0, 5, 5, 0], ["Pv", "v", "v", "v", ""], id="the lowest of equal peaks; empty bins are crossed"
         ),
