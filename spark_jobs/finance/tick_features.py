@@ -25,7 +25,7 @@ from lakehouse.schema import arrow_schema
 from lakehouse.tables.finance import GOLD_BARS_1M, GOLD_TICK_FEATURES
 from spark_jobs import gold
 from spark_jobs.command_line import main
-from spark_jobs.finance import indicators
+from spark_jobs.finance import bars_1m, indicators
 from spark_jobs.finance.bars_1m import CARRY_DAYS
 from spark_jobs.finance.indicators import FEATURES, State, compute_features, decode_state, encode_state
 from spark_jobs.gold import Derivation, gold_job
@@ -119,7 +119,7 @@ JOB = gold_job(
         read_state=read_state,
         facts=compare_bars,
     ),
-    code=(sys.modules[__name__], indicators, gold),
+    code=(sys.modules[__name__], indicators, bars_1m, gold),
 )
 
 if __name__ == "__main__":
