@@ -18,19 +18,24 @@ BLOCK = 512
 
 @dataclass(frozen=True)
 class Mean:
-    """One exponential mean of `values`: the weight of the newest, and the row (from 0) that it starts at."""
+    """One exponential mean of `values`: the weight of the newest, and the row (from 0) that it starts at.
+
+    It starts from the plain mean of the `count` values up to that row.
+    """
 
     name: str
     values: str
     weight: float
     first_row: int
+    count: int
 
 
-SPAN_12 = Mean("ema_12", "close", 2 / 13, 11)
-SPAN_26 = Mean("ema_26", "close", 2 / 27, 25)
-GAINS = Mean("mean_gain", "gain", 1 / 14, 14)
-LOSSES = Mean("mean_loss", "loss", 1 / 14, 14)
-SIGNAL = Mean("macd_signal", "macd", 2 / 10, 33)
+SPAN_12 = Mean("ema_12", "close", 2 / 13, 11, 12)
+SPAN_26 = Mean("ema_26", "close", 2 / 27, 25, 26)
+MACD_FAST = Mean("macd_fast", "close", 2 / 13, 25, 12)
+GAINS = Mean("mean_gain", "gain", 1 / 14, 14, 14)
+LOSSES = Mean("mean_loss", "loss", 1 / 14, 14, 14)
+SIGNAL = Mean("macd_signal", "macd", 2 / 10, 33, 9)
 
 
 def exponential_means(source: str, target: str, *means: Mean) -> str:
@@ -67,8 +72,7 @@ def starts(source: str, *means: Mean) -> str:
     """Return the common table expression with the plain mean of each mean's first values, per instrument."""
     columns = []
     for mean in means:
-        count = {"close": mean.first_row + 1, "macd": 9}.get(mean.values, mean.first_row)
-        rows = f"number BETWEEN {mean.first_row - count + 1} AND {mean.first_row}"
+        rows = f"number BETWEEN {mean.first_row - mean.count + 1} AND {mean.first_row}"
         columns.append(f"avg({mean.values}) FILTER ({rows}) AS {mean.name}_start")
     return f"{source}_starts AS (SELECT instrument_id, {', '.join(columns)} FROM {source} GROUP BY instrument_id)"
 
@@ -98,9 +102,9 @@ moves AS (
         greatest(last_close - close, 0) AS loss
     FROM numbered
 ),
-{starts("moves", SPAN_12, SPAN_26, GAINS, LOSSES)},
-{exponential_means("moves", "with_means", SPAN_12, SPAN_26, GAINS, LOSSES)},
-with_macd AS (SELECT *, ema_12 - ema_26 AS macd FROM with_means),
+{starts("moves", SPAN_12, SPAN_26, MACD_FAST, GAINS, LOSSES)},
+{exponential_means("moves", "with_means", SPAN_12, SPAN_26, MACD_FAST, GAINS, LOSSES)},
+with_macd AS (SELECT *, macd_fast - ema_26 AS macd FROM with_means),
 {starts("with_macd", SIGNAL)},
 {exponential_means("with_macd", "with_signal", SIGNAL)},
 windows AS (
@@ -127,10 +131,13 @@ SELECT
     if(number >= 49, mean_50, NULL) AS sma_50,
     ema_12,
     ema_26,
-    macd,
+    if(number >= 33, macd, NULL) AS macd,
     macd_signal,
     macd - macd_signal AS macd_histogram,
-    if(mean_gain + mean_loss > 0, 100 * mean_gain / (mean_gain + mean_loss), NULL) AS rsi_14,
+    CASE
+        WHEN mean_gain + mean_loss >= 1e-14 THEN 100 * mean_gain / (mean_gain + mean_loss)
+        WHEN number >= 14 THEN 0
+    END AS rsi_14,
     if(number >= 19, mean_20 + 2 * deviation_20, NULL) AS bollinger_upper,
     if(number >= 19, mean_20 - 2 * deviation_20, NULL) AS bollinger_lower,
     if(number >= 30, sqrt(squares_30), NULL) AS realized_volatility_30,

@@ -174,7 +174,8 @@ def add_indicators(bars: pl.DataFrame) -> pl.DataFrame:
     squares = close.log().diff().pow(2).rolling_sum(30)  # a running sum: rounding may leave it just below zero
     gain = exponential_mean(change.clip(lower_bound=0), 1 / 14, 14, 14)
     loss = exponential_mean((-change).clip(lower_bound=0), 1 / 14, 14, 14)
-    macd = exponential_mean(close, 2 / 13, 11, 12) - exponential_mean(close, 2 / 27, 25, 26)
+    macd = exponential_mean(close, 2 / 13, 25, 12) - exponential_mean(close, 2 / 27, 25, 26)
+    rsi = pl.when(gain + loss >= 1e-14).then(100 * gain / (gain + loss)).when(gain.is_not_null()).then(0.0)
     return (
         bars.lazy()
         .select(INSTRUMENT, "bar_start", pl.col("close", "volume").cast(pl.Float64), "is_filled")
@@ -185,7 +186,7 @@ def add_indicators(bars: pl.DataFrame) -> pl.DataFrame:
             ema_12=exponential_mean(close, 2 / 13, 11, 12).over(INSTRUMENT),
             ema_26=exponential_mean(close, 2 / 27, 25, 26).over(INSTRUMENT),
             macd=macd.over(INSTRUMENT),
-            rsi_14=(100 * gain / (gain + loss)).fill_nan(None).over(INSTRUMENT),
+            rsi_14=rsi.over(INSTRUMENT),
             bollinger_upper=(close.rolling_mean(20) + 2 * deviation).over(INSTRUMENT),
             bollinger_lower=(close.rolling_mean(20) - 2 * deviation).over(INSTRUMENT),
             realized_volatility_30=squares.clip(lower_bound=0).sqrt().over(INSTRUMENT),
@@ -193,6 +194,7 @@ def add_indicators(bars: pl.DataFrame) -> pl.DataFrame:
         )
         .with_columns(macd_signal=exponential_mean(pl.col("macd"), 2 / 10, 33, 9).over(INSTRUMENT))
         .with_columns(macd_histogram=pl.col("macd") - pl.col("macd_signal"))
+        .with_columns(macd=pl.when(pl.col("macd_signal").is_not_null()).then(pl.col("macd")))
         .drop("volume")
         .collect()
     )
