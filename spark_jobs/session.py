@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pyspark import SparkConf
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from lakehouse.settings import Settings
@@ -54,10 +54,17 @@ def session_options(settings: Settings) -> dict[str, str]:
     }
 
 
+def submitted_master() -> str | None:
+    """Return the master that spark-submit runs this process for; only its JVM knows, so that is connected first."""
+    SparkContext._ensure_initialized()
+    master: str | None = SparkConf().get("spark.master")
+    return master
+
+
 def build_session(name: str, settings: Settings) -> SparkSession:
     """Start or join the session; a master given to spark-submit wins over the settings'."""
     builder = SparkSession.builder.appName(name)
-    master = SparkConf().get("spark.master") if "PYSPARK_GATEWAY_PORT" in os.environ else None
+    master = submitted_master() if "PYSPARK_GATEWAY_PORT" in os.environ else None
     if master is None:  # not under spark-submit, so nobody has named a master
         master = settings.spark_master
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)

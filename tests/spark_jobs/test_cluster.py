@@ -94,9 +94,11 @@ def listens(port):
 
 def submit(url, lake, job):
     """Run a job on the cluster as a person would."""
+    jars = lake.spark.sparkContext.getConf().get("spark.driver.extraClassPath", "")
     done = subprocess.run(
         [
-            *(BIN / "spark-submit", "--master", url, JOBS / f"{job}.py"),
+            *(BIN / "spark-submit", "--master", url, "--conf", f"spark.executor.extraClassPath={jars}"),
+            JOBS / f"{job}.py",
             *("--from", str(DAY), "--to", str(DAY + timedelta(days=3)), "--landing", str(lake.landing)),
         ],
         env=environment(LAKEHOUSE_HOME=str(lake.settings.home), LAKEHOUSE_SHUFFLE_PARTITIONS="4"),
