@@ -72,11 +72,11 @@ def plan_files(request: Request, dataset: str) -> Plan:
     claimed = claim_landing(request, dataset)
     hashes = dict(zip(claimed, hash_files([file for file, _ in claimed.values()], request.settings), strict=True))
     landed = set(hashes.values())
-    files: dict[tuple[str, date | None], NewFile] = {}
+    files: dict[tuple[str, date | None, str], NewFile] = {}
     for path, (file, claim) in claimed.items():
-        sha256, day = hashes[path], claim.delivery_date
-        if not manifest.is_settled(entries, sha256, day, landed, request.is_replacing):
-            files.setdefault((sha256, day), NewFile(file, claim, sha256))
+        sha256, day, instrument_id = hashes[path], claim.delivery_date, claim.instrument_id
+        if not manifest.is_settled(entries, sha256, day, landed, request.is_replacing, instrument_id=instrument_id):
+            files.setdefault((sha256, day, instrument_id), NewFile(file, claim, sha256))
     inputs: dict[date, list[str]] = {}
     for new in files.values():
         for day in delivery_days(new, request.settings):

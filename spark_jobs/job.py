@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,6 +85,12 @@ class Job:
     plan: Callable[[Request], Plan]
     build: Callable[[Request, Plan, Attempt], Sequence[Write]]
     summarize: Callable[[Request, Plan, Sequence[Published]], Summary] = count_rows_out
+    code_digest: str = field(init=False)
+    """Hash of the code as it was when the job was loaded: files may be changed while it runs."""
+
+    def __post_init__(self) -> None:
+        sources = "\0".join(inspect.getsource(module) for module in self.code)
+        object.__setattr__(self, "code_digest", hashlib.sha256(sources.encode()).hexdigest())
 
 
 @dataclass(frozen=True)

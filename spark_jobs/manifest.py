@@ -71,12 +71,27 @@ def accepted(entries: Iterable[Entry], dataset: str) -> list[Entry]:
     return [entry for entry in entries if entry.dataset == dataset and entry.verdict == "accepted"]
 
 
-def is_settled(entries: Sequence[Entry], sha256: str, day: date | None, landed: set[str], is_replacing: bool) -> bool:
+def is_settled(
+    entries: Sequence[Entry],
+    sha256: str,
+    day: date | None,
+    landed: set[str],
+    is_replacing: bool,
+    *,
+    instrument_id: str = "",
+) -> bool:
     """Say whether a file needs no reading: its bytes were judged before and the judgement stands.
 
-    `day` is the delivery day that the path names, or None; `landed` are the hashes of all files of the landing folder.
+    `day` and `instrument_id` are what the path names, None and empty where it names none: the same bytes for another
+    day or instrument are another delivery. `landed` are the hashes of all files of the landing folder.
     """
-    same = [e for e in entries if e.source_sha256 == sha256 and (day is None or e.delivery_date == day)]
+    same = [
+        e
+        for e in entries
+        if e.source_sha256 == sha256
+        and (day is None or e.delivery_date == day)
+        and (not instrument_id or e.instrument_id == instrument_id)
+    ]
     if any(e.verdict in ("accepted", "quarantined") for e in same):
         return True
     if not same or not is_replacing:

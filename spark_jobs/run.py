@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import getpass
 import hashlib
-import inspect
 import logging
 import os
 import secrets
@@ -66,9 +65,7 @@ OUTCOMES = {
 
 def day_keys(job: Job, plan: Plan) -> dict[date, str]:
     """Hash, for each day, what determines its rows: code, declarations, the day and what is read for it."""
-    common = hashlib.sha256()
-    for module in job.code:
-        common.update(inspect.getsource(module).encode())
+    common = hashlib.sha256(job.code_digest.encode())
     for table in job.tables:
         common.update(repr(table).encode())
     keys = {}

@@ -61,6 +61,12 @@ def test_is_settled_same_bytes_on_another_day_are_another_delivery():
     assert not is_settled([entry(A)], A, date(2024, 8, 9), {A}, False)
 
 
+def test_is_settled_same_bytes_for_another_instrument_are_another_delivery():
+    delivered = entry(A)
+    assert is_settled([delivered], A, DAY, {A}, False, instrument_id=delivered.instrument_id)
+    assert not is_settled([delivered], A, DAY, {A}, False, instrument_id="OTHER.BINANCE")
+
+
 def test_is_settled_file_whose_content_names_the_days_is_known_by_its_bytes():
     assert is_settled([entry(A, day=date(2024, 8, 1))], A, None, {A}, False)
     assert not is_settled([entry(A)], B, None, {A, B}, False)
