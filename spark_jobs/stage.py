@@ -86,18 +86,25 @@ def replaced(table: Table, days: Iterable[date]) -> Any:
 
 
 def distribute(frame: DataFrame, table: Table, days: Sequence[date]) -> DataFrame:
-    """Lay rows out once for everything that follows: windows within a day, and one file per task and day.
+    """Lay rows out and sort them once for everything that follows: windows within a day, and one file per task and day.
 
     Many days are spread by day, so that each day becomes one file; few days by instrument, too, to use every core.
     """
     partitions = int(frame.sparkSession.conf.get("spark.sql.shuffle.partitions", "8"))
     keys = [table.replaced_by] if len(days) >= partitions else [table.replaced_by, table.sorted_by[0]]
-    return frame.repartition(*(key for key in keys if key is not None))
+    laid_out = frame.repartition(*(key for key in keys if key is not None))
+    order = dict.fromkeys((*table.partitioned_by, *table.sorted_by, *table.primary_key))
+    return laid_out.sortWithinPartitions(*order)
 
 
-def stage_frame(branch: Branch, frame: DataFrame, days: Sequence[date]) -> Sequence[date]:
-    """Replace the days on the branch by the frame's rows, also where it has none for a day."""
+def stage_frame(branch: Branch, frame: DataFrame, days: Sequence[date], *, is_sorted: bool = False) -> Sequence[date]:
+    """Replace the days on the branch by the frame's rows, also where it has none for a day.
+
+    `is_sorted` says that the rows come sorted by partition and the table's order: Spark forgets that behind Python.
+    """
     writer = frame.select(*branch.table.column_names).writeTo(branch.writable_name)
+    if is_sorted:
+        writer = writer.option("use-table-distribution-and-ordering", "false")
     for key, value in branch.properties(days).items():
         writer = writer.option(f"snapshot-property.{key}", value)
     writer.overwrite(replaced(branch.table, days))

@@ -10,6 +10,7 @@ Equity feeds send one side at a time: a price of zero there means "no update", n
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -20,53 +21,57 @@ from spark_jobs.command_line import main
 from spark_jobs.silver import (
     Cleaning,
     Judged,
-    first_broken,
-    is_decimal_text,
+    Rule,
+    is_sound,
     line_rules,
+    name_broken,
     not_a_decimal,
     not_positive,
+    parse_decimal,
     quote_text,
     silver_job,
 )
 
 DECIMAL = "decimal(18,8)"
+NUMBERS = ("bid_price", "ask_price", "bid_size", "ask_size")
+
+
+def parse_numbers(lines: DataFrame) -> DataFrame:
+    """Add each field's number, parsed once; still in the file's scale, null where the text is none."""
+    return lines.withColumns({name: parse_decimal(f"raw_{name}") for name in NUMBERS})
 
 
 def updates(side: str) -> Column:
     """Say whether a line has a price for the side."""
-    return F.coalesce(F.col(f"raw_{side}_price").cast(DECIMAL) != 0, F.lit(False))
+    return F.coalesce(F.col(f"{side}_price") != 0, F.lit(False))
 
 
-def judge_values(lines: DataFrame) -> DataFrame:
-    """Add rule and reason of the first rule that a line breaks."""
-    bid, ask = F.col("raw_bid_price").cast(DECIMAL), F.col("raw_ask_price").cast(DECIMAL)
+def quote_rules() -> Sequence[Rule]:
+    """The rules of a quote with parsed numbers, in the order in which they are named."""
+    bid, ask = F.col("bid_price"), F.col("ask_price")
     crossed = F.concat(F.lit("bid "), quote_text("raw_bid_price"), F.lit(" is above ask "), quote_text("raw_ask_price"))
-    rule, reason = first_broken(
+    return (
         *line_rules(),
-        *(
-            (f"unreadable_{name}", is_unreadable(f"raw_{name}"), not_a_decimal(f"raw_{name}"))
-            for name in ("bid_price", "ask_price", "bid_size", "ask_size")
-        ),
-        ("negative_bid_price", F.coalesce(bid < 0, F.lit(False)), not_positive("bid", "raw_bid_price")),
-        ("negative_ask_price", F.coalesce(ask < 0, F.lit(False)), not_positive("ask", "raw_ask_price")),
-        ("empty_quote", ~updates("bid") & ~updates("ask"), F.lit("the line updates neither bid nor ask")),
-        ("crossed_quote", updates("bid") & updates("ask") & (bid > ask), crossed),
+        *(Rule(f"unreadable_{name}", is_unreadable(name), not_a_decimal(f"raw_{name}")) for name in NUMBERS),
+        Rule("negative_bid_price", bid < 0, not_positive("bid", "raw_bid_price")),
+        Rule("negative_ask_price", ask < 0, not_positive("ask", "raw_ask_price")),
+        Rule("empty_quote", ~updates("bid") & ~updates("ask"), F.lit("the line updates neither bid nor ask")),
+        Rule("crossed_quote", updates("bid") & updates("ask") & (bid > ask), crossed),
     )
-    return lines.withColumns({"rule": rule, "reason": reason})
 
 
-def is_unreadable(column: str) -> Column:
+def is_unreadable(number: str) -> Column:
     """Say whether a field is there and is no number; a feed without sizes has none."""
-    return F.col(column).isNotNull() & ~is_decimal_text(column)
+    return F.col(f"raw_{number}").isNotNull() & F.col(number).isNull()
 
 
 def type_fields(lines: DataFrame) -> DataFrame:
-    """Turn the raw texts of lines that broke no rule into silver's columns."""
+    """Turn the fields of lines that broke no rule into silver's columns."""
     columns: dict[str, Column] = {}
     for side in ("bid", "ask"):
-        price = (F.col(f"raw_{side}_price").cast(DECIMAL) / F.col("price_divisor")).cast(DECIMAL)
+        price = (F.col(f"{side}_price") / F.col("price_divisor")).cast(DECIMAL)
         columns[f"{side}_price"] = F.when(updates(side), price)
-        columns[f"{side}_size"] = F.when(updates(side), F.col(f"raw_{side}_size").cast(DECIMAL))
+        columns[f"{side}_size"] = F.when(updates(side), F.col(f"{side}_size"))
     typed = lines.withColumns(columns)
     mid = ((F.col("bid_price") + F.col("ask_price")) / 2).cast("decimal(20,9)")
     spread = (F.col("ask_price") - F.col("bid_price")).cast("double")
@@ -83,10 +88,10 @@ def type_fields(lines: DataFrame) -> DataFrame:
 
 def judge(lines: DataFrame) -> Judged:
     """Split the lines of some event days into quotes and rejected lines; without ids no line is another's copy."""
-    judged = judge_values(lines)
+    parsed, rules = parse_numbers(lines), quote_rules()
     return Judged(
-        rows=type_fields(judged.where(F.col("rule").isNull())),
-        rejected=judged.where(F.col("rule").isNotNull()),
+        rows=type_fields(parsed.where(is_sound(rules))),
+        rejected=name_broken(parsed.where(~is_sound(rules)), rules),
         duplicates=lines.limit(0),
     )
 

@@ -11,6 +11,7 @@ An id is taken to be unique within an instrument and event day, since some venue
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -22,44 +23,49 @@ from spark_jobs.finance import outliers
 from spark_jobs.silver import (
     Cleaning,
     Judged,
-    first_broken,
-    is_decimal_text,
+    Rule,
+    is_sound,
     line_rules,
+    name_broken,
     not_a_decimal,
     not_positive,
+    parse_decimal,
     quote_text,
     silver_job,
 )
 
 LOCATION = ("instrument_id", "delivery_date", "delivery_part", "source", "sequence")
 """Where a line lies; unique in bronze."""
-MOST_BROADCAST_COPIES = 2_000_000
-"""More copies than this (about 200 MB) are joined by a shuffle."""
+TRADE_KEY = ("event_date", "instrument_id", "raw_trade_id")
+MOST_BROADCAST = 2_000_000
+"""More lines than this (about 200 MB) are joined by a shuffle."""
 
 
-def judge_values(lines: DataFrame) -> DataFrame:
-    """Add rule and reason of the first rule that a line breaks on its own.
+def parse_numbers(lines: DataFrame) -> DataFrame:
+    """Add price and size, each parsed once; still in the file's scale, null where the text is no number."""
+    return lines.withColumns({"price": parse_decimal("raw_price"), "size": parse_decimal("raw_size")})
+
+
+def trade_rules() -> Sequence[Rule]:
+    """The rules of a trade with parsed numbers, in the order in which they are named.
 
     Futures report zero-size prints; they trade nothing, so they are rejected like any other non-positive size.
     """
-    rule, reason = first_broken(
+    return (
         *line_rules(),
-        ("unreadable_price", ~is_decimal_text("raw_price"), not_a_decimal("raw_price")),
-        ("unreadable_size", ~is_decimal_text("raw_size"), not_a_decimal("raw_size")),
-        ("non_positive_price", F.col("raw_price").cast("decimal(18,8)") <= 0, not_positive("price", "raw_price")),
-        ("non_positive_size", F.col("raw_size").cast("decimal(18,8)") <= 0, not_positive("size", "raw_size")),
+        Rule("unreadable_price", F.col("price").isNull(), not_a_decimal("raw_price")),
+        Rule("unreadable_size", F.col("size").isNull(), not_a_decimal("raw_size")),
+        Rule("non_positive_price", F.col("price") <= 0, not_positive("price", "raw_price")),
+        Rule("non_positive_size", F.col("size") <= 0, not_positive("size", "raw_size")),
     )
-    return lines.withColumns({"rule": rule, "reason": reason})
 
 
 def type_fields(lines: DataFrame) -> DataFrame:
-    """Turn the raw texts of lines that broke no rule into silver's columns."""
-    price = F.col("raw_price").cast("decimal(18,8)")
-    divided = (price / F.col("price_divisor")).cast("decimal(18,8)")
+    """Turn the fields of lines that broke no rule into silver's columns."""
+    divided = (F.col("price") / F.col("price_divisor")).cast("decimal(18,8)")
     return lines.withColumns(
         {
-            "price": F.when(F.col("price_divisor") == 1, price).otherwise(divided),
-            "size": F.col("raw_size").cast("decimal(18,8)"),
+            "price": F.when(F.col("price_divisor") == 1, F.col("price")).otherwise(divided),
             "trade_id": F.col("raw_trade_id"),
             "exchange": F.col("raw_exchange"),
             "conditions": F.col("raw_conditions"),
@@ -69,19 +75,29 @@ def type_fields(lines: DataFrame) -> DataFrame:
     )
 
 
-def find_copies(lines: DataFrame) -> DataFrame:
-    """Return the sound lines whose trade id comes more than once, with what becomes of each in `fate`.
+def find_suspects(lines: DataFrame) -> DataFrame:
+    """Return the few lines that break a rule or whose trade id may come more than once (`may_repeat`).
+
+    Ids are counted by a hash, which is a third of the work; two ids with one hash only make a suspect more.
+    """
+    key = F.when(F.col("raw_trade_id").isNotNull(), F.xxhash64(*TRADE_KEY))
+    counted = lines.select(key.alias("_key")).where(F.col("_key").isNotNull()).groupBy("_key").count()
+    repeated = counted.where(F.col("count") > 1).select("_key", F.lit(True).alias("may_repeat"))
+    marked = lines.withColumn("_key", key).join(small(repeated), "_key", "left").drop("_key")
+    may_repeat = F.coalesce("may_repeat", F.lit(False))
+    return marked.where(may_repeat | ~is_sound(trade_rules())).withColumn("may_repeat", may_repeat).persist()
+
+
+def judge_copies(suspects: DataFrame) -> DataFrame:
+    """Return the sound lines whose trade id may come more than once, with what becomes of each in `fate`.
 
     Of equal lines the first is kept and the others are duplicates; where they differ, those like the last line count
-    and the others are superseded. Ids are counted before lines are judged: that reads three columns instead of all.
+    and the others are superseded.
     """
-    key = ["event_date", "instrument_id", "raw_trade_id"]
-    with_id = lines.where(F.col("raw_trade_id").isNotNull())
-    repeated = with_id.groupBy(*key).agg(F.count("*").alias("copies")).where(F.col("copies") > 1).select(*key)
-    candidates = judge_values(with_id.join(repeated, key, "left_semi")).where(F.col("rule").isNull())
-    in_order = Window.partitionBy(*key).orderBy("delivery_date", "delivery_part", "sequence")
+    candidates = suspects.where(F.col("may_repeat") & is_sound(trade_rules()))
+    in_order = Window.partitionBy(*TRADE_KEY).orderBy("delivery_date", "delivery_part", "sequence")
     whole = in_order.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
-    values = F.struct("ts_event", F.col("raw_price").cast("decimal(18,8)"), F.col("raw_size").cast("decimal(18,8)"))
+    values = F.struct("ts_event", "price", "size")
     is_latest = values == F.last(values).over(whole)
     position = F.row_number().over(in_order)
     judged = candidates.withColumns({"_is_latest": is_latest, "_position": position})
@@ -91,13 +107,10 @@ def find_copies(lines: DataFrame) -> DataFrame:
     return judged.withColumn("fate", fate).drop("_is_latest", "_position")
 
 
-def drop_lines(sound: DataFrame, copies: DataFrame) -> DataFrame:
-    """Take the lines out that are not kept; a join is only made where there are such lines."""
-    dropped = copies.where(F.col("fate") != "kept").select(*LOCATION).persist()
-    count = dropped.count()
-    if count == 0:
-        return sound
-    return sound.join(F.broadcast(dropped) if count <= MOST_BROADCAST_COPIES else dropped, list(LOCATION), "left_anti")
+def small(lines: DataFrame) -> DataFrame:
+    """Have a frame joined by broadcast where it turns out to be small; it is computed once."""
+    lines = lines.persist()
+    return F.broadcast(lines) if lines.count() <= MOST_BROADCAST else lines
 
 
 def name_superseded(copies: DataFrame) -> DataFrame:
@@ -107,14 +120,18 @@ def name_superseded(copies: DataFrame) -> DataFrame:
 
 
 def judge(lines: DataFrame) -> Judged:
-    """Split the lines of some event days into trades, rejected lines and equal copies."""
-    judged = judge_values(lines)
-    sound = judged.where(F.col("rule").isNull())
-    copies = find_copies(lines).persist()
-    broken = judged.where(F.col("rule").isNotNull())
+    """Split the lines of some event days into trades, rejected lines and equal copies.
+
+    All lines are read twice at full width: once for the few that need a closer look, once for the trades.
+    """
+    parsed, rules = parse_numbers(lines), trade_rules()
+    suspects = find_suspects(parsed)
+    copies = judge_copies(suspects).persist()
+    broken = name_broken(suspects.where(~is_sound(rules)), rules).drop("may_repeat")
+    dropped = small(copies.where(F.col("fate") != "kept").select(*LOCATION))
     return Judged(
-        rows=type_fields(drop_lines(sound, copies)),
-        rejected=broken.unionByName(name_superseded(copies).drop("fate")),
+        rows=type_fields(parsed.where(is_sound(rules)).join(dropped, list(LOCATION), "left_anti")),
+        rejected=broken.unionByName(name_superseded(copies).drop("fate", "may_repeat")),
         duplicates=copies.where(F.col("fate") == "duplicate"),
     )
 

@@ -9,9 +9,11 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from lakehouse.tables.finance import SILVER_TRADES
 from spark_jobs.finance.outliers import (
     DEVIATIONS,
     FLOOR_RATIO,
@@ -20,6 +22,7 @@ from spark_jobs.finance.outliers import (
     WINDOW,
     mark_outliers,
 )
+from spark_jobs.stage import distribute
 
 DAY = date(2024, 8, 8)
 SCHEMA = "instrument_id string, event_date date, ts_event timestamp, sequence bigint, delivery_date date, price string"
@@ -68,12 +71,14 @@ def flag(spark: SparkSession, named: dict[str, list[float]]) -> dict[str, list[i
     ]
     frame = spark.createDataFrame(rows, SCHEMA).withColumn("price", F.col("price").cast("decimal(18,8)"))
     found: dict[str, list[int]] = {name: [] for name in named}
-    for row in mark_outliers(frame.repartition(3)).where("is_outlier").orderBy("sequence").collect():
+    for row in mark_outliers(distribute(frame, SILVER_TRADES, [DAY])).where("is_outlier").orderBy("sequence").collect():
         found[row.instrument_id].append(row.sequence)
     return found
 
 
-def test_mark_outliers_equals_the_rule_applied_one_by_one(spark):
+@pytest.mark.parametrize("batch", [65536, 7], ids=["whole days", "batches that end within a day"])
+def test_mark_outliers_equals_the_rule_applied_one_by_one(spark, batch):
+    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", batch)
     named = {}
     for step in (0.0001, 0.01, 0.08):
         for count in (1, 10, 11, 50, 51, 52, 700):
@@ -83,7 +88,9 @@ def test_mark_outliers_equals_the_rule_applied_one_by_one(spark):
             named[f"{count} steps of {step}"] = np.round(price, 6).tolist()
     expected = {name: np.flatnonzero(flag_one_by_one(np.array(price))).tolist() for name, price in named.items()}
     assert sum(map(len, expected.values())) > 50
-    assert flag(spark, named) == expected
+    found = flag(spark, named)
+    spark.conf.unset("spark.sql.execution.arrow.maxRecordsPerBatch")
+    assert found == expected
 
 
 def test_mark_outliers_on_named_cases(spark):
@@ -126,7 +133,7 @@ def test_mark_outliers_orders_trades_within_instrument_and_day(spark: SparkSessi
         ("C.X", day, noon, 10, day, "5"),
     ]
     frame = spark.createDataFrame(trades, SCHEMA).withColumn("price", F.col("price").cast("decimal(18,8)"))
-    found = mark_outliers(frame.coalesce(1)).where("is_outlier")
+    found = mark_outliers(distribute(frame.coalesce(1), SILVER_TRADES, [day])).where("is_outlier")
     found = found.select("event_date", "instrument_id", "delivery_date", "sequence")
     assert sorted(map(tuple, found.collect())) == [
         (day, "A.X", day, 11),
