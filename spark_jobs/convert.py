@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark import TaskContext
 from pyspark.sql import SparkSession
@@ -28,11 +28,24 @@ from spark_jobs.sources.reading import read_rows
 from spark_jobs.stage import DataFile
 
 ROW_GROUP_ROWS = 1 << 20
+OPEN_FILES = 16
+"""Days that a landing file writes to at a time; one with thousands of them would exhaust memory and descriptors."""
 TASKS_PER_CORE = 4
 """Enough for an even load; more cost more starts than they balance."""
 DICTIONARY_COLUMNS = (
     "source",
     "instrument_id",
+    "meter_id",
+    "dialect",
+    "interval_min",
+    "zone",
+    "country",
+    "utc_offset_min",
+    "second_utc_offset_min",
+    "is_skipped_time",
+    "active_power_factor",
+    "reactive_power_factor",
+    "sub_metering_factor",
     "delivery_date",
     "delivery_part",
     "event_date",
@@ -50,6 +63,8 @@ DICTIONARY_COLUMNS = (
 )
 """Columns with few values; a dictionary of the others would be given up in every row group."""
 
+KEYS = ["subject", "delivery_date", "event_date"]
+
 
 @dataclass(frozen=True)
 class NewFile:
@@ -62,7 +77,7 @@ class NewFile:
 
 @dataclass(frozen=True)
 class DeliveryStatistics:
-    """What one file says of one instrument and delivery day."""
+    """What one file says of one instrument or meter and delivery day."""
 
     instrument_id: str
     delivery_date: date
@@ -88,6 +103,7 @@ class Target:
 
     settings: Settings
     location: str
+    table: Table
     field_ids: dict[str, int]
     run_id: str
     ingested_at: datetime
@@ -95,26 +111,27 @@ class Target:
 
 @dataclass
 class FileWriter:
-    """Writes one landing file's batches as one Parquet file per delivery day."""
+    """Writes one landing file's batches as Parquet files: one per delivery day where its lines are in order."""
 
     target: Target
     stem: str
     writers: dict[date, pq.ParquetWriter] = field(default_factory=dict)
-    paths: dict[date, str] = field(default_factory=dict)
+    files: list[DataFile] = field(default_factory=list)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Write a batch, split by delivery day where it holds several."""
-        days = pc.unique(batch.column("delivery_date")).to_pylist()
-        for day in days:
-            part = batch if len(days) == 1 else batch.filter(pc.equal(batch.column("delivery_date"), day))
+        for day, part in split_days(batch):
             self.writer(day, batch.schema).write_batch(part, row_group_size=ROW_GROUP_ROWS)
 
     def writer(self, day: date, schema: pa.Schema) -> pq.ParquetWriter:
-        """Return the open file of a day."""
+        """Return the open file of a day; a day that comes back after many others gets another one."""
         if day not in self.writers:
+            if len(self.writers) == OPEN_FILES:
+                self.writers.pop(next(iter(self.writers))).close()
             folder = f"{self.target.location}/data/delivery_date={day}"
-            self.paths[day] = f"{folder}/{self.target.run_id}-{self.stem}.parquet"
-            filesystem, path = open_filesystem(self.paths[day], self.target.settings)
+            location = f"{folder}/{self.target.run_id}-{self.stem}-{len(self.files)}.parquet"
+            self.files.append(DataFile(location, f"delivery_date={day}"))
+            filesystem, path = open_filesystem(location, self.target.settings)
             filesystem.create_dir(path.rpartition("/")[0], recursive=True)
             self.writers[day] = pq.ParquetWriter(
                 path,
@@ -131,14 +148,25 @@ class FileWriter:
         """Finish every file and return what was written."""
         for writer in self.writers.values():
             writer.close()
-        return tuple(DataFile(path, f"delivery_date={day}") for day, path in self.paths.items())
+        return tuple(self.files)
 
     def discard(self) -> None:
         """Remove what was written so far."""
-        for day, writer in self.writers.items():
-            writer.close()
-            filesystem, path = open_filesystem(self.paths[day], self.target.settings)
+        for file in self.close():
+            filesystem, path = open_filesystem(file.location, self.target.settings)
             filesystem.delete_file(path)
+
+
+def split_days(batch: pa.RecordBatch) -> Iterator[tuple[date, pa.RecordBatch]]:
+    """Yield the rows of each delivery day, in the order of the file."""
+    days = batch.column("delivery_date").cast(pa.int32()).to_numpy()
+    if (days[1:] < days[:-1]).any():
+        order = np.argsort(days, kind="stable")
+        batch, days = batch.take(pa.array(order)), days[order]
+    begins = np.concatenate(([0], np.flatnonzero(days[1:] != days[:-1]) + 1))
+    ends = np.append(begins[1:], len(days))
+    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
+        yield batch.column("delivery_date")[begin].as_py(), batch.slice(begin, end - begin)
 
 
 def with_field_ids(schema: pa.Schema, field_ids: dict[str, int]) -> pa.Schema:
@@ -186,7 +214,7 @@ def convert_file(target: Target, file: NewFile) -> Converted:
             raise UnreadableFileError("the file changed while it was being read; deliver it again")
         for batch in read_rows(content, file.claim, file.sha256, target.ingested_at):
             writer.write(batch)
-            groups.append(group_by_delivery(batch))
+            groups.append(group_by_delivery(batch, target.table))
     except UnreadableFileError as error:
         writer.discard()
         return Converted(file, unreadable=error.reason)
@@ -201,11 +229,11 @@ def discard(converted: Sequence[Converted], settings: Settings) -> None:
             filesystem.delete_file(path)
 
 
-def group_by_delivery(batch: pa.RecordBatch) -> pa.Table:
-    """Count a batch's rows and find its first and last event per instrument, delivery day and event day."""
-    keys = ["instrument_id", "delivery_date", "event_date"]
-    counted = pa.Table.from_batches([batch]).select([*keys, "ts_event", "_source_line"]).group_by(keys)
-    return counted.aggregate([("_source_line", "count"), ("ts_event", "min"), ("ts_event", "max")])
+def group_by_delivery(batch: pa.RecordBatch, table: Table) -> pa.Table:
+    """Count a batch's rows and find its first and last event per instrument or meter, delivery day and event day."""
+    names = [table.subject, "delivery_date", "event_date", table.event_time, "_source_line"]
+    counted = pa.Table.from_batches([batch]).select(names).rename_columns([*KEYS, "time", "line"])
+    return counted.group_by(KEYS).aggregate([("line", "count"), ("time", "min"), ("time", "max")])
 
 
 def statistics_of(groups: Sequence[pa.Table]) -> tuple[DeliveryStatistics, ...]:
@@ -214,27 +242,32 @@ def statistics_of(groups: Sequence[pa.Table]) -> tuple[DeliveryStatistics, ...]:
         return ()
     days = (
         pa.concat_tables(groups)
-        .group_by(["instrument_id", "delivery_date", "event_date"])
-        .aggregate([("_source_line_count", "sum"), ("ts_event_min", "min"), ("ts_event_max", "max")])
+        .group_by(KEYS)
+        .aggregate([("line_count", "sum"), ("time_min", "min"), ("time_max", "max")])
     )
     deliveries: dict[tuple[str, date], list[dict[str, Any]]] = {}
     for row in days.to_pylist():
-        deliveries.setdefault((row["instrument_id"], row["delivery_date"]), []).append(row)
+        deliveries.setdefault((row["subject"], row["delivery_date"]), []).append(row)
     return tuple(
         DeliveryStatistics(
-            instrument_id,
+            subject,
             day,
-            sum(row["_source_line_count_sum"] for row in rows),
-            min((row["ts_event_min_min"] for row in rows if row["ts_event_min_min"]), default=None),
-            max((row["ts_event_max_max"] for row in rows if row["ts_event_max_max"]), default=None),
+            sum(row["line_count_sum"] for row in rows),
+            min((as_utc(row["time_min_min"]) for row in rows if row["time_min_min"]), default=None),
+            max((as_utc(row["time_max_max"]) for row in rows if row["time_max_max"]), default=None),
             tuple(sorted(row["event_date"] for row in rows)),
         )
-        for (instrument_id, day), rows in sorted(deliveries.items())
+        for (subject, day), rows in sorted(deliveries.items())
     )
+
+
+def as_utc(time: datetime) -> datetime:
+    """Write a meter's civil time as the manifest has it, whose times all have a zone."""
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def target_of(settings: Settings, table: Table, run_id: str, ingested_at: datetime) -> Target:
     """Describe a table to the tasks that write its files."""
     iceberg = load(settings, table)
     field_ids = {field.name: field.field_id for field in iceberg.schema().fields}
-    return Target(settings, iceberg.location().rstrip("/"), field_ids, run_id, ingested_at)
+    return Target(settings, iceberg.location().rstrip("/"), table, field_ids, run_id, ingested_at)

@@ -45,7 +45,8 @@ class Judged:
 class Cleaning:
     """One silver table: where its lines come from and how they are judged.
 
-    `mark` adds what only the other rows of an instrument's day can tell; it gets the rows laid out by day.
+    `mark` adds what only the other rows of an instrument's day can tell; it gets the rows laid out by day. `facts`
+    counts what the table's audit asks for besides the balance, in the rows of the days.
     """
 
     table: Table
@@ -53,6 +54,7 @@ class Cleaning:
     bronze: Table
     judge: Callable[[DataFrame], Judged]
     mark: Callable[[DataFrame], DataFrame] = lambda rows: rows
+    facts: Callable[[DataFrame], Mapping[str, Any]] = lambda rows: {}
 
 
 def silver_job(name: str, cleaning: Cleaning, code: tuple[ModuleType, ...]) -> Job:
@@ -85,7 +87,7 @@ def plan_event_days(request: Request, cleaning: Cleaning) -> Plan:
             inputs.setdefault(day, [])
     for entry in entries:
         for day in entry.event_dates:
-            inputs.setdefault(day, []).append(f"{manifest.describe(entry)} {entry.source_sha256}")
+            inputs.setdefault(day, []).append(f"{manifest.describe(entry)} {entry.fingerprint}")
     asked = {day: sorted(texts) for day, texts in inputs.items() if request.days is None or day in request.days}
     lines = tuple(f"read for {day}: {text}" for day, texts in sorted(asked.items()) for text in texts)
     return Plan(asked, lines, entries)
@@ -114,18 +116,19 @@ def build_writes(request: Request, plan: Plan, attempt: Attempt, cleaning: Clean
         rows = cleaning.mark(distribute(judged.rows, cleaning.table, plan.days))
         return stage_frame(branch, rows.withColumn("_ingested_at", loaded), plan.days)
 
-    def balance(branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
+    def facts(branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
         counted = {
             "lines_in": count_lines(lines),
-            "rows_out": count_lines(branch.read_days(days)),
+            "rows_out": count_lines(branch.read_days(days).where(F.col("_source_line").isNotNull())),
             "rows_rejected": count_lines(read_rejected(attempt, cleaning.rejected, days)),
             "rows_duplicate": count_lines(judged.duplicates),
         }
-        return record_balance(attempt, cleaning.table, counted)
+        balance = record_balance(attempt, cleaning.table, counted)
+        return {**balance, **cleaning.facts(branch.read_days(days))}
 
     return [
         Write(cleaning.rejected, plan.days, stage_rejected),
-        Write(cleaning.table, plan.days, stage_rows, balance),
+        Write(cleaning.table, plan.days, stage_rows, facts),
     ]
 
 
@@ -161,7 +164,7 @@ def record_balance(attempt: Attempt, table: Table, counted: Mapping[str, Counts]
             }
         )
     append_log(attempt.settings, FILE_BALANCES, rows)
-    sums = {name: sum(row[name] for row in rows) for name in ("lines_in", "rows_rejected", "rows_duplicate")}
+    sums = {name: sum(row[name] for row in rows) for name in counted}
     return {**sums, "unbalanced_files": sum(not row["is_balanced"] for row in rows)}
 
 
@@ -170,7 +173,7 @@ def summarize(cleaning: Cleaning, published: Sequence[Published]) -> Summary:
     for item in published:
         if item.table is cleaning.table:
             facts = item.facts
-            return Summary(facts["lines_in"], item.rows_added, facts["rows_rejected"], facts["rows_duplicate"])
+            return Summary(*(facts[name] for name in ("lines_in", "rows_out", "rows_rejected", "rows_duplicate")))
     return Summary()
 
 

@@ -52,6 +52,10 @@ class Table:
     kind: Kind = "data"
     may_be_empty: bool = False
     """True where a run may rightly write no row, as for rejected rows."""
+    subject: str = "instrument_id"
+    """The column of a bronze table that says what its rows are about."""
+    event_time: str = "ts_event"
+    """The column of a bronze table that says when it was."""
 
     @property
     def identifier(self) -> str:
