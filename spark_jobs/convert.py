@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark import TaskContext
 from pyspark.sql import SparkSession
@@ -28,8 +28,6 @@ from spark_jobs.sources.reading import read_rows
 from spark_jobs.stage import DataFile
 
 ROW_GROUP_ROWS = 1 << 20
-OPEN_FILES = 16
-"""Days that a landing file writes to at a time; one with thousands of them would exhaust memory and descriptors."""
 TASKS_PER_CORE = 4
 """Enough for an even load; more cost more starts than they balance."""
 DICTIONARY_COLUMNS = (
@@ -111,29 +109,31 @@ class Target:
 
 @dataclass
 class FileWriter:
-    """Writes one landing file's batches as Parquet files: one per delivery day where its lines are in order."""
+    """Writes one landing file's batches as one Parquet file per partition of the table."""
 
     target: Target
     stem: str
-    writers: dict[date, pq.ParquetWriter] = field(default_factory=dict)
-    files: list[DataFile] = field(default_factory=list)
+    writers: dict[str, pq.ParquetWriter] = field(default_factory=dict)
+    paths: dict[str, str] = field(default_factory=dict)
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Write a batch, split by delivery day where it holds several."""
-        for day, part in split_days(batch):
-            self.writer(day, batch.schema).write_batch(part, row_group_size=ROW_GROUP_ROWS)
+        """Write a batch, split by delivery day where the table is partitioned by it."""
+        if not self.target.table.partitioned_by:
+            self.writer("", batch.schema).write_batch(batch, row_group_size=ROW_GROUP_ROWS)
+            return
+        days = pc.unique(batch.column("delivery_date")).to_pylist()
+        for day in days:
+            part = batch if len(days) == 1 else batch.filter(pc.equal(batch.column("delivery_date"), day))
+            self.writer(f"delivery_date={day}", batch.schema).write_batch(part, row_group_size=ROW_GROUP_ROWS)
 
-    def writer(self, day: date, schema: pa.Schema) -> pq.ParquetWriter:
-        """Return the open file of a day; a day that comes back after many others gets another one."""
-        if day not in self.writers:
-            if len(self.writers) == OPEN_FILES:
-                self.writers.pop(next(iter(self.writers))).close()
-            folder = f"{self.target.location}/data/delivery_date={day}"
-            location = f"{folder}/{self.target.run_id}-{self.stem}-{len(self.files)}.parquet"
-            self.files.append(DataFile(location, f"delivery_date={day}"))
-            filesystem, path = open_filesystem(location, self.target.settings)
+    def writer(self, partition: str, schema: pa.Schema) -> pq.ParquetWriter:
+        """Return the open file of a partition."""
+        if partition not in self.writers:
+            folder = f"{self.target.location}/data/{partition}".rstrip("/")
+            self.paths[partition] = f"{folder}/{self.target.run_id}-{self.stem}.parquet"
+            filesystem, path = open_filesystem(self.paths[partition], self.target.settings)
             filesystem.create_dir(path.rpartition("/")[0], recursive=True)
-            self.writers[day] = pq.ParquetWriter(
+            self.writers[partition] = pq.ParquetWriter(
                 path,
                 with_field_ids(schema, self.target.field_ids),
                 filesystem=filesystem,
@@ -142,31 +142,20 @@ class FileWriter:
                 use_dictionary=[name for name in DICTIONARY_COLUMNS if name in schema.names],
                 store_schema=False,
             )
-        return self.writers[day]
+        return self.writers[partition]
 
     def close(self) -> tuple[DataFile, ...]:
         """Finish every file and return what was written."""
         for writer in self.writers.values():
             writer.close()
-        return tuple(self.files)
+        return tuple(DataFile(path, partition) for partition, path in self.paths.items())
 
     def discard(self) -> None:
         """Remove what was written so far."""
-        for file in self.close():
-            filesystem, path = open_filesystem(file.location, self.target.settings)
+        for partition, writer in self.writers.items():
+            writer.close()
+            filesystem, path = open_filesystem(self.paths[partition], self.target.settings)
             filesystem.delete_file(path)
-
-
-def split_days(batch: pa.RecordBatch) -> Iterator[tuple[date, pa.RecordBatch]]:
-    """Yield the rows of each delivery day, in the order of the file."""
-    days = batch.column("delivery_date").cast(pa.int32()).to_numpy()
-    if (days[1:] < days[:-1]).any():
-        order = np.argsort(days, kind="stable")
-        batch, days = batch.take(pa.array(order)), days[order]
-    begins = np.concatenate(([0], np.flatnonzero(days[1:] != days[:-1]) + 1))
-    ends = np.append(begins[1:], len(days))
-    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
-        yield batch.column("delivery_date")[begin].as_py(), batch.slice(begin, end - begin)
 
 
 def with_field_ids(schema: pa.Schema, field_ids: dict[str, int]) -> pa.Schema:

@@ -2,7 +2,8 @@
 
 Times are local civil times of the meter, and an hour that its clock shows twice is told apart by its occurrence.
 `event_date` is the civil day of the reading, the unit that a run replaces. A delivery is what one file says of one
-meter and one civil day; a meter's file may hold years of them.
+meter and one civil day; a meter's file may hold years of them, so bronze keeps each file in one piece, without
+partitions.
 """
 
 from __future__ import annotations
@@ -87,7 +88,6 @@ BRONZE_POWER_READINGS = Table(
     doc="Every line of every accepted meter file, as the file said it.",
     columns=(*DELIVERY_COLUMNS, *RAW_COLUMNS, *SOURCE_COLUMNS),
     primary_key=LINE_KEY,
-    partitioned_by=("delivery_date",),
     replaced_by="delivery_date",
     subject="meter_id",
     event_time="interval_start",

@@ -17,7 +17,7 @@ from spark_jobs.sources.base import Claim
 from spark_jobs.sources.dialect import Dialect, parse_dialect
 from spark_jobs.sources.discovery import claim_file
 from spark_jobs.sources.landing import list_landing, read_bytes
-from spark_jobs.sources.power_readings import PowerReadings, distinct, our_dialects
+from spark_jobs.sources.power_readings import PowerReadings, distinct
 
 FOLDER = "dialects"
 
@@ -41,7 +41,7 @@ def user_dialects(landing: str, settings: Settings) -> tuple[Dialect, ...]:
 
 def claims(request: Request) -> Callable[[str], Claim | None]:
     """Return what says which files are meters'; files of other sources are not, whatever a dialect's pattern."""
-    source = PowerReadings((user_dialects(request.landing, request.settings), our_dialects()))
+    source = PowerReadings(user_dialects(request.landing, request.settings))
 
     def claim(path: str) -> Claim | None:
         known = claim_file(path)

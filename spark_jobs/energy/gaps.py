@@ -23,6 +23,9 @@ INTERPOLATED = (
     "sub_metering_2_wh",
     "sub_metering_3_wh",
 )
+COMPUTED = ("status", "available_at", "other_wh")
+LINE_COLUMNS = tuple(name for name in SILVER_POWER_READINGS.digest_columns if name not in COMPUTED)
+"""What is needed of a line; fewer columns make the day's windows cheaper."""
 METER_DAY = ("event_date", "meter_id")
 
 
@@ -53,21 +56,14 @@ def add_absent(readings: DataFrame) -> DataFrame:
     same_clock = (F.col("_after.occurrence") == F.col("occurrence")) & F.col("_after.utc_offset_min").eqNullSafe(
         F.col("utc_offset_min")
     )
-    slots = (seconds("_after.interval_start") - seconds("interval_start")) / (F.col("interval_min") * 60) - 1
-    absent = (
-        placed.where(same_clock & (slots > 0))
-        .withColumn("_slot", F.explode(F.sequence(F.lit(1), slots.cast("int"))))
-        .withColumns(
-            {
-                "interval_start": F.timestamp_seconds(
-                    seconds("interval_start") + F.col("_slot") * F.col("interval_min") * 60
-                ).cast("timestamp_ntz"),
-                "_source_line": F.lit(None).cast("bigint"),
-                **{name: F.lit(None).cast("double") for name in INTERPOLATED},
-            }
-        )
-    )
-    return placed.drop("_after").unionByName(absent.drop("_after", "_slot"))
+    interval_s = F.col("interval_min") * 60
+    slots = ((seconds("_after.interval_start") - seconds("interval_start")) / interval_s).cast("int") - 1
+    # Slot 0 is the line itself: a union would compute everything before it twice.
+    slot = F.explode(F.sequence(F.lit(0), F.when(same_clock, slots).otherwise(0)))
+    is_line = F.col("_slot") == 0
+    values = {name: F.when(is_line, F.col(name)) for name in ("_source_line", *INTERPOLATED)}
+    start = F.timestamp_seconds(seconds("interval_start") + F.col("_slot") * interval_s).cast("timestamp_ntz")
+    return placed.withColumn("_slot", slot).withColumns({"interval_start": start, **values}).drop("_after", "_slot")
 
 
 def interpolate(readings: DataFrame) -> DataFrame:

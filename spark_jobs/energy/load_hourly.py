@@ -40,8 +40,8 @@ HOUR_S = 3600
 def aggregate_hours(readings: DataFrame) -> DataFrame:
     """Aggregate readings to hours.
 
-    Columns HOUR, load_kw, completeness_ratio and last_known, the end of the last reading that load_kw rests on. Power
-    is added up as decimals, so that the order in which Spark adds does not matter.
+    Columns HOUR, load_kw, completeness_ratio, last_known (the end of the last reading that load_kw rests on), and the
+    meter's zone and country. Power is added up as decimals, so that the order in which Spark adds does not matter.
     """
     hour_start = F.date_trunc("hour", "interval_start").cast("timestamp_ntz")
     hour_end_s = F.unix_seconds(hour_start.cast("timestamp")) + HOUR_S
@@ -51,19 +51,21 @@ def aggregate_hours(readings: DataFrame) -> DataFrame:
         (F.sum(power).cast("double") / F.count(power)).alias("load_kw"),
         (F.count_if(F.col("status") == "measured") * F.first("interval_min") / 60).alias("completeness_ratio"),
         F.max(F.when(is_known, F.col("available_at"))).alias("last_known"),
+        F.first("zone").alias("zone"),
+        F.first("country").alias("country"),
     )
 
 
-def complete_hours(hours: DataFrame, readings: DataFrame, days: Sequence[date]) -> DataFrame:
+def complete_hours(hours: DataFrame, days: Sequence[date]) -> DataFrame:
     """Add the hours without a reading, and to all of them when they passed and whether they are of a holiday.
 
     A clock without a zone shows 24 hours a day, and again those that the readings have twice.
     """
-    spark = readings.sparkSession
-    meter_days = readings.groupBy("meter_id", "event_date").agg(
+    spark = hours.sparkSession
+    meter_days = hours.groupBy("meter_id", "event_date").agg(
         F.first("zone").alias("zone"), F.first("country").alias("country")
     )
-    clocks = [tuple(row) for row in meter_days.select("zone", "country").distinct().collect()]
+    clocks = [tuple(row) for row in hours.select("zone", "country").distinct().collect()]
     grid = hours_frame(spark, {zone for zone, _ in clocks}, days)
     off = holiday_frame(spark, {country for _, country in clocks}, days).withColumn("is_holiday", F.lit(True))
     same_clock = meter_days["zone"].eqNullSafe(grid["zone"]) & (meter_days["event_date"] == grid["event_date"])
@@ -72,7 +74,7 @@ def complete_hours(hours: DataFrame, readings: DataFrame, days: Sequence[date]) 
     again = hours.where(F.col("occurrence") == 2).select(*HOUR).join(first, [*HOUR[:-1]])
     return (
         shown.unionByName(again)
-        .join(hours, [*HOUR], "left")
+        .join(hours.drop("zone", "country"), [*HOUR], "left")
         .join(F.broadcast(off), ["country", "event_date"], "left")
         .withColumn("is_holiday", F.coalesce("is_holiday", F.lit(False)))
     )
@@ -128,7 +130,7 @@ def name_columns(hours: DataFrame) -> DataFrame:
 
 def transform(readings: DataFrame, days: Sequence[date]) -> DataFrame:
     """Build some days of gold.load_hourly, but for _ingested_at, from readings of theirs and of the days before."""
-    hours = complete_hours(aggregate_hours(readings), readings, sorted(DERIVATION.days_read(days)))
+    hours = complete_hours(aggregate_hours(readings).persist(), sorted(DERIVATION.days_read(days)))
     return name_columns(add_features(hours).where(F.col("event_date").isin(list(days))))
 
 

@@ -25,23 +25,26 @@ from spark_jobs import silver
 from spark_jobs.command_line import main
 from spark_jobs.energy import gaps, occurrences
 from spark_jobs.silver import Cleaning, Judged, first_broken, quote_text, silver_job
-from spark_jobs.sources.power_readings import NUMBER
 
 NEVER_NEGATIVE = ("voltage", "current", "sub_metering_1", "sub_metering_2", "sub_metering_3")
+NO_NUMBER = "[^0-9.eE+-]"
+"""What Spark's cast takes in a number and no file has in one: NaN, Infinity, 1d, blanks."""
 
 
-def is_no_number(column: str) -> Column:
+def parse_numbers(lines: DataFrame) -> DataFrame:
+    """Add the measures as numbers in the file's units, null where a text is none."""
+    numbers = {name: F.expr(f"try_cast(raw_{name} AS DOUBLE)") for name in MEASURES}
+    return lines.withColumns({f"_{name}": number for name, number in numbers.items()})
+
+
+def is_no_number(name: str) -> Column:
     """Say whether a text is there and is no number."""
-    return F.col(column).isNotNull() & (~F.col(column).rlike(NUMBER) | F.expr(f"try_cast({column} AS DOUBLE)").isNull())
-
-
-def is_negative(column: str) -> Column:
-    """Say whether a text is a number below zero."""
-    return F.coalesce(F.expr(f"try_cast({column} AS DOUBLE)") < 0, F.lit(False))
+    text = F.col(f"raw_{name}")
+    return text.isNotNull() & (F.col(f"_{name}").isNull() | text.rlike(NO_NUMBER))
 
 
 def judge_values(lines: DataFrame) -> DataFrame:
-    """Add rule and reason of the first rule that a line breaks on its own."""
+    """Add the measures as numbers, and rule and reason of the first rule that a line breaks on its own."""
     seconds = F.unix_seconds(F.col("interval_start").cast("timestamp"))
     rule, reason = first_broken(
         ("malformed_line", F.col("raw_line").isNotNull(), F.lit("the line does not have the fields of its dialect")),
@@ -61,45 +64,38 @@ def judge_values(lines: DataFrame) -> DataFrame:
             F.concat(quote_text("raw_time"), F.lit(" is no multiple of the interval, min: "), "interval_min"),
         ),
         *(
-            (
-                f"unreadable_{name}",
-                is_no_number(f"raw_{name}"),
-                F.concat(quote_text(f"raw_{name}"), F.lit(" is no number")),
-            )
+            (f"unreadable_{name}", is_no_number(name), F.concat(quote_text(f"raw_{name}"), F.lit(" is no number")))
             for name in MEASURES
         ),
         *(
             (
                 f"negative_{name}",
-                is_negative(f"raw_{name}"),
+                F.coalesce(F.col(f"_{name}") < 0, F.lit(False)),
                 F.concat(F.lit(f"{name} "), quote_text(f"raw_{name}"), F.lit(" is negative")),
             )
             for name in NEVER_NEGATIVE
         ),
     )
-    return lines.withColumns({"rule": rule, "reason": reason})
+    return parse_numbers(lines).withColumns({"rule": rule, "reason": reason})
 
 
-def type_fields(lines: DataFrame) -> DataFrame:
-    """Turn the raw texts of lines that broke no rule into silver's measures and units."""
-    columns: dict[str, Column] = {}
-    for name, unit in (("active_power", "kw"), ("reactive_power", "kvar")):
-        columns[f"{name}_{unit}"] = F.col(f"raw_{name}").cast("double") * F.col(f"{name}_factor")
-    columns["voltage_v"] = F.col("raw_voltage").cast("double")
-    columns["current_a"] = F.col("raw_current").cast("double")
-    for number in (1, 2, 3):
-        energy = F.col(f"raw_sub_metering_{number}").cast("double")
-        columns[f"sub_metering_{number}_wh"] = energy * F.col("sub_metering_factor")
-    return lines.withColumns(columns)
+def name_measures(lines: DataFrame) -> DataFrame:
+    """Turn the numbers of lines that broke no rule into silver's measures and units."""
+    factors = {"kw": "active_power_factor", "kvar": "reactive_power_factor", "wh": "sub_metering_factor"}
+    measures = {}
+    for measure in gaps.INTERPOLATED:
+        name, _, unit = measure.rpartition("_")
+        measures[measure] = F.col(f"_{name}") * (F.col(factors[unit]) if unit in factors else 1)
+    return lines.withColumns(measures).select(*gaps.LINE_COLUMNS)
 
 
 def judge(lines: DataFrame) -> Judged:
     """Split the lines of some civil days into readings, rejected lines and equal copies."""
     judged = judge_values(lines)
-    sorted_out = occurrences.sort_out(judged.where(F.col("rule").isNull()))
+    sorted_out = occurrences.sort_out(lines, judged.where(F.col("rule").isNull()))
     broken = judged.where(F.col("rule").isNotNull())
     return Judged(
-        rows=type_fields(sorted_out.rows),
+        rows=name_measures(sorted_out.rows),
         rejected=broken.unionByName(sorted_out.rejected),
         duplicates=sorted_out.duplicates,
     )

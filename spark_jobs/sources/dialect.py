@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-import holidays
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -118,6 +117,8 @@ class Dialect(_Model):
     @field_validator("country")
     @classmethod
     def _is_country(cls, code: str) -> str:
+        import holidays  # here, because the tasks that read files need no holidays and its import takes 0.3 s
+
         if code not in holidays.list_supported_countries():
             raise ValueError(f"{code!r} is no country with known public holidays, e.g. FR")
         return code

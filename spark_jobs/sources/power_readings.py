@@ -39,15 +39,15 @@ class MeterClaim(Claim):
 
 @dataclass(frozen=True)
 class PowerReadings:
-    """The source of meter files; `layers` are dialects of falling rank: those of a user come before ours."""
+    """The source of meter files; `own` are dialects of a user, which come before ours."""
 
-    layers: tuple[tuple[Dialect, ...], ...]
+    own: tuple[Dialect, ...] = ()
     name: str = "power_readings"
     dataset: Dataset = "power_readings"
 
     def claim(self, path: str) -> Claim | None:
-        """Claim the paths that some dialect names; a lower layer is asked only where the ones above know nothing."""
-        for layer in self.layers:
+        """Claim the paths that some dialect names; ours are asked only where the user's know nothing."""
+        for layer in (self.own, our_dialects()):
             found = [(dialect, values) for dialect in layer if (values := dialect.match(path)) is not None]
             if found:
                 dialects = tuple(dialect.resolve(values) for dialect, values in found)
@@ -280,4 +280,4 @@ def distinct(named: Sequence[tuple[str, Dialect]]) -> tuple[Dialect, ...]:
     return tuple(dialect for _, dialect in named)
 
 
-SOURCE = PowerReadings((our_dialects(),))
+SOURCE = PowerReadings()
