@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     landing: str = Field(
         default="", description="Where files land: a folder or s3://bucket/prefix; default <home>/landing."
     )
+    dialects: str = Field(
+        default="", description="Where dialects of meter files are declared; default <landing>/dialects."
+    )
     warehouse: str = Field(default="", description="Root of the tables' files; default file://<home>/warehouse.")
 
     catalog_host: str = "127.0.0.1"

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
+from types import ModuleType
 
 from lakehouse.errors import BadInputError, ExitCode
 from lakehouse.schema import spark_schema
@@ -29,10 +30,14 @@ from spark_jobs.sources import base, reading
 from spark_jobs.sources.base import UnreadableFileError
 from spark_jobs.sources.discovery import claim_file
 from spark_jobs.sources.landing import LandedFile, list_landing, read_bytes
-from spark_jobs.stage import Branch, delete_rows, stage_files, stage_frame
+from spark_jobs.stage import Branch, delete_rows, distribute, stage_files, stage_frame
 
 logger = logging.getLogger(__name__)
 
+Claims = Callable[[str], base.Claim | None]
+Code = tuple[ModuleType, ...]
+DAYS_PER_TASK = 50
+"""Of the manifest: a data file takes about 25 ms, as long as a task of Spark costs."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -45,11 +50,16 @@ class Delivered:
     dataset: str
 
 
-def bronze_job(name: str, table: Table) -> Job:
-    """Make the job that loads one kind of file into one bronze table; the table's name is the data set's."""
+def bronze_job(
+    name: str, table: Table, claims: Callable[[Request], Claims] = lambda request: claim_file, code: Code = ()
+) -> Job:
+    """Make the job that loads one kind of file into one bronze table; the table's name is the data set's.
+
+    `claims` says, for a request, what the files of the landing folder are; `code` is what the rows depend on besides.
+    """
 
     def plan(request: Request) -> Plan:
-        return plan_files(request, table.name)
+        return plan_files(request, table.name, claims(request))
 
     def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
         return build_writes(request, planned.state, attempt, table)
@@ -59,31 +69,33 @@ def bronze_job(name: str, table: Table) -> Job:
         table=table,
         tables=(table, BRONZE_FILES),
         reads=(),
-        code=(base, reading, convert, manifest),
+        code=(base, reading, convert, manifest, *code),
         plan=plan,
         build=build,
         summarize=summarize,
     )
 
 
-def plan_files(request: Request, dataset: str) -> Plan:
+def plan_files(request: Request, dataset: str, claim_of: Claims) -> Plan:
     """Find the files of the landing folder that the manifest has not judged yet."""
     entries = tuple(manifest.read_manifest(request.settings))
-    claimed = claim_landing(request, dataset)
+    claimed = claim_landing(request, dataset, claim_of)
     hashes = dict(zip(claimed, hash_files([file for file, _ in claimed.values()], request.settings), strict=True))
     landed = set(hashes.values())
     files: dict[tuple[str, date | None, str], NewFile] = {}
     for path, (file, claim) in claimed.items():
         sha256, day, instrument_id = hashes[path], claim.delivery_date, claim.instrument_id
-        if not manifest.is_settled(entries, sha256, day, landed, request.is_replacing, instrument_id=instrument_id):
+        if not manifest.is_settled(
+            *(entries, sha256, day, landed, request.is_replacing), instrument_id=instrument_id, read_as=claim.read_as
+        ):
             files.setdefault((sha256, day, instrument_id), NewFile(file, claim, sha256))
     inputs: dict[date, list[str]] = {}
     for new in files.values():
         for day in delivery_days(new, request.settings):
-            inputs.setdefault(day, []).append(f"new {new.sha256}")
+            inputs.setdefault(day, []).append(f"new {new.sha256} {new.claim.read_as or ''}")
     for entry in manifest.accepted(entries, dataset):
         if entry.delivery_date in inputs:  # told apart from new: B in place of A is another day than A in place of B
-            inputs[entry.delivery_date].append(f"present {entry.source_sha256}")
+            inputs[entry.delivery_date].append(f"present {entry.fingerprint}")
     lines = [f"read {new.landed.path} ({new.landed.bytes} bytes, sha256 {new.sha256})" for new in files.values()]
     return Plan(
         {day: sorted(set(texts)) for day, texts in inputs.items()},
@@ -92,14 +104,14 @@ def plan_files(request: Request, dataset: str) -> Plan:
     )
 
 
-def claim_landing(request: Request, dataset: str) -> dict[str, tuple[LandedFile, base.Claim]]:
+def claim_landing(request: Request, dataset: str, claim_of: Claims) -> dict[str, tuple[LandedFile, base.Claim]]:
     """Return the landing folder's files of one data set whose day is asked for, by path.
 
     A file whose day stands in its content is always asked for: only reading it would tell.
     """
     claimed = {}
     for file in list_landing(request.landing, request.settings):
-        claim = claim_file(file.path)
+        claim = claim_of(file.path)
         if claim is None or claim.dataset != dataset:
             continue
         if request.days is None or claim.delivery_date is None or claim.delivery_date in request.days:
@@ -180,6 +192,7 @@ def entries_of(result: Converted, dataset: str, ingested_at: datetime) -> Iterab
         source_file=file.landed.path,
         source_sha256=file.sha256,
         bytes=file.landed.bytes,
+        read_as=claim.read_as,
         ingested_at=ingested_at,
     )
     if result.unreadable is not None:
@@ -200,7 +213,9 @@ def entries_of(result: Converted, dataset: str, ingested_at: datetime) -> Iterab
 def stage_manifest(branch: Branch, rows: Sequence[Entry], days: Sequence[date]) -> Sequence[date]:
     """Replace the manifest's rows of the days."""
     frame = branch.spark.createDataFrame([entry.as_row() for entry in rows], spark_schema(BRONZE_FILES))
-    return stage_frame(branch, frame.coalesce(1), days)
+    # One task for the few rows of most runs; a meter's file of years has a row and a data file for each of its days.
+    laid_out = frame.coalesce(1) if len(days) < DAYS_PER_TASK else distribute(frame, BRONZE_FILES, days)
+    return stage_frame(branch, laid_out, days)
 
 
 def stage_deliveries(
@@ -210,7 +225,7 @@ def stage_deliveries(
 
     Taken out are deliveries that are replaced, and those of a run that died before it wrote the manifest.
     """
-    keys = ("delivery_date", "instrument_id", "_source_sha256")
+    keys = ("delivery_date", branch.table.subject, "_source_sha256")
     kept = {(entry.delivery_date, entry.instrument_id, entry.source_sha256) for entry in expected}
     kept -= {
         (delivery.delivery_date, delivery.instrument_id, result.file.sha256)
@@ -235,8 +250,9 @@ def row_difference(branch: Branch, rows: Sequence[Entry], dataset: str, days: Se
 
 def summarize(request: Request, plan: Plan, published: Sequence[Published]) -> Summary:
     """Count lines and files; quarantined files make a success a notice."""
+    read = {(new.sha256, new.claim.read_as) for new in plan.state.files}
     quarantined = sum(
-        entry.verdict == "quarantined" and entry.source_sha256 in {new.sha256 for new in plan.state.files}
+        entry.verdict == "quarantined" and (entry.source_sha256, entry.read_as) in read
         for entry in manifest.read_manifest(request.settings)
     )
     rows = sum(item.rows_added for item in published if item.table is not BRONZE_FILES)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -33,6 +33,17 @@ TASKS_PER_CORE = 4
 DICTIONARY_COLUMNS = (
     "source",
     "instrument_id",
+    "meter_id",
+    "dialect",
+    "interval_min",
+    "zone",
+    "country",
+    "utc_offset_min",
+    "second_utc_offset_min",
+    "is_skipped_time",
+    "active_power_factor",
+    "reactive_power_factor",
+    "sub_metering_factor",
     "delivery_date",
     "delivery_part",
     "event_date",
@@ -50,6 +61,8 @@ DICTIONARY_COLUMNS = (
 )
 """Columns with few values; a dictionary of the others would be given up in every row group."""
 
+KEYS = ["subject", "delivery_date", "event_date"]
+
 
 @dataclass(frozen=True)
 class NewFile:
@@ -62,7 +75,7 @@ class NewFile:
 
 @dataclass(frozen=True)
 class DeliveryStatistics:
-    """What one file says of one instrument and delivery day."""
+    """What one file says of one instrument or meter and delivery day."""
 
     instrument_id: str
     delivery_date: date
@@ -88,6 +101,7 @@ class Target:
 
     settings: Settings
     location: str
+    table: Table
     field_ids: dict[str, int]
     run_id: str
     ingested_at: datetime
@@ -95,28 +109,31 @@ class Target:
 
 @dataclass
 class FileWriter:
-    """Writes one landing file's batches as one Parquet file per delivery day."""
+    """Writes one landing file's batches as one Parquet file per partition of the table."""
 
     target: Target
     stem: str
-    writers: dict[date, pq.ParquetWriter] = field(default_factory=dict)
-    paths: dict[date, str] = field(default_factory=dict)
+    writers: dict[str, pq.ParquetWriter] = field(default_factory=dict)
+    paths: dict[str, str] = field(default_factory=dict)
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Write a batch, split by delivery day where it holds several."""
+        """Write a batch, split by delivery day where the table is partitioned by it."""
+        if not self.target.table.partitioned_by:
+            self.writer("", batch.schema).write_batch(batch, row_group_size=ROW_GROUP_ROWS)
+            return
         days = pc.unique(batch.column("delivery_date")).to_pylist()
         for day in days:
             part = batch if len(days) == 1 else batch.filter(pc.equal(batch.column("delivery_date"), day))
-            self.writer(day, batch.schema).write_batch(part, row_group_size=ROW_GROUP_ROWS)
+            self.writer(f"delivery_date={day}", batch.schema).write_batch(part, row_group_size=ROW_GROUP_ROWS)
 
-    def writer(self, day: date, schema: pa.Schema) -> pq.ParquetWriter:
-        """Return the open file of a day."""
-        if day not in self.writers:
-            folder = f"{self.target.location}/data/delivery_date={day}"
-            self.paths[day] = f"{folder}/{self.target.run_id}-{self.stem}.parquet"
-            filesystem, path = open_filesystem(self.paths[day], self.target.settings)
+    def writer(self, partition: str, schema: pa.Schema) -> pq.ParquetWriter:
+        """Return the open file of a partition."""
+        if partition not in self.writers:
+            folder = f"{self.target.location}/data/{partition}".rstrip("/")
+            self.paths[partition] = f"{folder}/{self.target.run_id}-{self.stem}.parquet"
+            filesystem, path = open_filesystem(self.paths[partition], self.target.settings)
             filesystem.create_dir(path.rpartition("/")[0], recursive=True)
-            self.writers[day] = pq.ParquetWriter(
+            self.writers[partition] = pq.ParquetWriter(
                 path,
                 with_field_ids(schema, self.target.field_ids),
                 filesystem=filesystem,
@@ -125,19 +142,19 @@ class FileWriter:
                 use_dictionary=[name for name in DICTIONARY_COLUMNS if name in schema.names],
                 store_schema=False,
             )
-        return self.writers[day]
+        return self.writers[partition]
 
     def close(self) -> tuple[DataFile, ...]:
         """Finish every file and return what was written."""
         for writer in self.writers.values():
             writer.close()
-        return tuple(DataFile(path, f"delivery_date={day}") for day, path in self.paths.items())
+        return tuple(DataFile(path, partition) for partition, path in self.paths.items())
 
     def discard(self) -> None:
         """Remove what was written so far."""
-        for day, writer in self.writers.items():
+        for partition, writer in self.writers.items():
             writer.close()
-            filesystem, path = open_filesystem(self.paths[day], self.target.settings)
+            filesystem, path = open_filesystem(self.paths[partition], self.target.settings)
             filesystem.delete_file(path)
 
 
@@ -186,7 +203,7 @@ def convert_file(target: Target, file: NewFile) -> Converted:
             raise UnreadableFileError("the file changed while it was being read; deliver it again")
         for batch in read_rows(content, file.claim, file.sha256, target.ingested_at):
             writer.write(batch)
-            groups.append(group_by_delivery(batch))
+            groups.append(group_by_delivery(batch, target.table))
     except UnreadableFileError as error:
         writer.discard()
         return Converted(file, unreadable=error.reason)
@@ -201,11 +218,11 @@ def discard(converted: Sequence[Converted], settings: Settings) -> None:
             filesystem.delete_file(path)
 
 
-def group_by_delivery(batch: pa.RecordBatch) -> pa.Table:
-    """Count a batch's rows and find its first and last event per instrument, delivery day and event day."""
-    keys = ["instrument_id", "delivery_date", "event_date"]
-    counted = pa.Table.from_batches([batch]).select([*keys, "ts_event", "_source_line"]).group_by(keys)
-    return counted.aggregate([("_source_line", "count"), ("ts_event", "min"), ("ts_event", "max")])
+def group_by_delivery(batch: pa.RecordBatch, table: Table) -> pa.Table:
+    """Count a batch's rows and find its first and last event per instrument or meter, delivery day and event day."""
+    names = [table.subject, "delivery_date", "event_date", table.event_time, "_source_line"]
+    counted = pa.Table.from_batches([batch]).select(names).rename_columns([*KEYS, "time", "line"])
+    return counted.group_by(KEYS).aggregate([("line", "count"), ("time", "min"), ("time", "max")])
 
 
 def statistics_of(groups: Sequence[pa.Table]) -> tuple[DeliveryStatistics, ...]:
@@ -214,27 +231,32 @@ def statistics_of(groups: Sequence[pa.Table]) -> tuple[DeliveryStatistics, ...]:
         return ()
     days = (
         pa.concat_tables(groups)
-        .group_by(["instrument_id", "delivery_date", "event_date"])
-        .aggregate([("_source_line_count", "sum"), ("ts_event_min", "min"), ("ts_event_max", "max")])
+        .group_by(KEYS)
+        .aggregate([("line_count", "sum"), ("time_min", "min"), ("time_max", "max")])
     )
     deliveries: dict[tuple[str, date], list[dict[str, Any]]] = {}
     for row in days.to_pylist():
-        deliveries.setdefault((row["instrument_id"], row["delivery_date"]), []).append(row)
+        deliveries.setdefault((row["subject"], row["delivery_date"]), []).append(row)
     return tuple(
         DeliveryStatistics(
-            instrument_id,
+            subject,
             day,
-            sum(row["_source_line_count_sum"] for row in rows),
-            min((row["ts_event_min_min"] for row in rows if row["ts_event_min_min"]), default=None),
-            max((row["ts_event_max_max"] for row in rows if row["ts_event_max_max"]), default=None),
+            sum(row["line_count_sum"] for row in rows),
+            min((as_utc(row["time_min_min"]) for row in rows if row["time_min_min"]), default=None),
+            max((as_utc(row["time_max_max"]) for row in rows if row["time_max_max"]), default=None),
             tuple(sorted(row["event_date"] for row in rows)),
         )
-        for (instrument_id, day), rows in sorted(deliveries.items())
+        for (subject, day), rows in sorted(deliveries.items())
     )
+
+
+def as_utc(time: datetime) -> datetime:
+    """Write a meter's civil time as the manifest has it, whose times all have a zone."""
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def target_of(settings: Settings, table: Table, run_id: str, ingested_at: datetime) -> Target:
     """Describe a table to the tasks that write its files."""
     iceberg = load(settings, table)
     field_ids = {field.name: field.field_id for field in iceberg.schema().fields}
-    return Target(settings, iceberg.location().rstrip("/"), field_ids, run_id, ingested_at)
+    return Target(settings, iceberg.location().rstrip("/"), table, field_ids, run_id, ingested_at)

@@ -2,14 +2,15 @@
 
 A day that depends only on its own upstream rows is replaced alone. Where a table carries state from day to day (the
 last close, exponential means), a changed day recomputes the later published days, too, until the state at a day's end
-is again what `main` has: from there on nothing can differ.
+is again what `main` has: from there on nothing can differ. Where a table looks back a fixed number of days, a day is
+made from these days, too, so each of them that changes makes it due.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from types import ModuleType
 from typing import Any
 
@@ -31,7 +32,8 @@ class Derivation:
 
     `transform` takes the upstream rows of some days, ascending and without a published day between them, and the table
     as the run has it so far, which is where carried state is read. `read_state` returns that state at the end of a day
-    per instrument, as values that can be compared; None where the table carries none.
+    per instrument, as values that can be compared; None where the table carries none. With `look_back_days`, the
+    upstream rows reach back that far before each day, as far as there are any, and state is not needed.
     """
 
     table: Table
@@ -39,6 +41,11 @@ class Derivation:
     transform: Callable[[DataFrame, DataFrame, Sequence[date]], DataFrame]
     read_state: Callable[[DataFrame, date], Mapping[str, Any]] | None = None
     facts: Facts = lambda spark, branch, days: {}
+    look_back_days: int = 0
+
+    def days_read(self, days: Iterable[date]) -> set[date]:
+        """Return the upstream days that some days are made from."""
+        return {day - timedelta(days=number) for day in days for number in range(self.look_back_days + 1)}
 
 
 def gold_job(name: str, derivation: Derivation, code: tuple[ModuleType, ...]) -> Job:
@@ -71,12 +78,18 @@ def plan_days(request: Request, derivation: Derivation) -> Plan:
     published = set(published_days(load(request.settings, derivation.table), "event_date"))
     days = published | set(published_days(upstream, "event_date"))
     prints = day_fingerprints(upstream, "event_date", days)
-    inputs = {day: (prints.get(day, "no rows"),) for day in days}
+    inputs = {day: describe_inputs(derivation, prints, day) for day in days}
     asked = {day: texts for day, texts in inputs.items() if request.days is None or day in request.days}
     later = {day: inputs[day] for day in published - set(asked) if asked and day > min(asked)}
     lines = [f"read {derivation.upstream.identifier} of {day}" for day in sorted(asked)]
     lines += [f"replace {day}, too, if what it is made from has changed" for day in sorted(later)]
     return Plan(asked, tuple(lines), later=later)
+
+
+def describe_inputs(derivation: Derivation, prints: Mapping[date, str], day: date) -> tuple[str, ...]:
+    """Tell a day's upstream rows, and those of each day that it looks back on."""
+    earlier = sorted(derivation.days_read([day]) - {day})
+    return (prints.get(day, "no rows"), *(f"{other}: {prints[other]}" for other in earlier if other in prints))
 
 
 def build_writes(request: Request, plan: Plan, attempt: Attempt, derivation: Derivation) -> Sequence[Write]:
@@ -85,7 +98,8 @@ def build_writes(request: Request, plan: Plan, attempt: Attempt, derivation: Der
     loaded = F.lit(attempt.started_at)
 
     def stage_days(branch: Branch, days: Sequence[date]) -> None:
-        rows = derivation.transform(upstream.where(F.col("event_date").isin(list(days))), branch.read(), days)
+        read = sorted(derivation.days_read(days))
+        rows = derivation.transform(upstream.where(F.col("event_date").isin(read)), branch.read(), days)
         stage_frame(branch, rows.withColumn("_ingested_at", loaded), days)
 
     def stage(branch: Branch) -> Sequence[date]:

@@ -1,8 +1,8 @@
 """The manifest `bronze.files` as plain objects: what has been delivered, and what a new file means beside it.
 
-A delivery is (source, instrument, day, part); what it holds is known by the SHA-256 of its file. The rules: the same
-bytes again change nothing; other bytes for an accepted delivery are refused unless they are to replace it; a file that
-was replaced comes back only when the one that replaced it has left the landing folder.
+A delivery is (source, instrument or meter, day, part); what it holds is known by the SHA-256 of its file. The rules:
+the same bytes again change nothing; other bytes for an accepted delivery are refused unless they are to replace it; a
+file that was replaced comes back only when the one that replaced it has left the landing folder.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Entry:
     event_dates: tuple[date, ...]
     verdict: str
     reason: str | None
+    read_as: str | None
     ingested_at: datetime
 
     @property
@@ -46,12 +47,17 @@ class Entry:
         """What the row is a delivery of."""
         return (self.source, self.instrument_id, self.delivery_date, self.delivery_part)
 
+    @property
+    def fingerprint(self) -> str:
+        """What changes with the bytes and with how they were read."""
+        return f"{self.source_sha256} as {self.read_as}" if self.read_as else self.source_sha256
+
     def as_row(self) -> tuple[Any, ...]:
         """The values in the order of the declared columns."""
         return (
             *(self.delivery_date, self.dataset, self.source, self.instrument_id, self.delivery_part),
             *(self.source_file, self.source_sha256, self.bytes, self.rows, self.first_ts_event, self.last_ts_event),
-            *(list(self.event_dates), self.verdict, self.reason, self.ingested_at),
+            *(list(self.event_dates), self.verdict, self.reason, self.read_as, self.ingested_at),
         )
 
 
@@ -79,16 +85,19 @@ def is_settled(
     is_replacing: bool,
     *,
     instrument_id: str = "",
+    read_as: str | None = None,
 ) -> bool:
     """Say whether a file needs no reading: its bytes were judged before and the judgement stands.
 
     `day` and `instrument_id` are what the path names, None and empty where it names none: the same bytes for another
-    day or instrument are another delivery. `landed` are the hashes of all files of the landing folder.
+    day or instrument are another delivery. `landed` are the hashes of all files of the landing folder. A judgement by
+    another dialect than now declared does not stand.
     """
     same = [
         e
         for e in entries
         if e.source_sha256 == sha256
+        and e.read_as == read_as
         and (day is None or e.delivery_date == day)
         and (not instrument_id or e.instrument_id == instrument_id)
     ]

@@ -147,8 +147,8 @@ def stage(attempt: Attempt, write: Write, branch: Branch) -> Staged:
 
 
 def trailing_week_mean(settings: Settings, table: Table, days: Sequence[date]) -> float | None:
-    """Return the mean of rows per published day in the week before the days; None where there is none."""
-    if table.replaced_by is None or not days:
+    """Return the mean of rows per published day in the week before the days; None where partitions do not tell."""
+    if table.replaced_by not in table.partitioned_by or not days:
         return None
     week = [min(days) - timedelta(days=number) for number in range(1, 8)]
     rows = rows_per_day(load(settings, table), table.replaced_by)

@@ -53,8 +53,8 @@ class Judged:
 class Cleaning:
     """One silver table: where its lines come from and how they are judged.
 
-    `mark` adds what only the other rows of an instrument's day can tell; it gets the rows laid out and sorted, and must
-    keep their order.
+    `mark` adds what only the other rows of a day can tell; it gets the rows laid out and sorted, and `is_sorted`
+    says whether it leaves them so. `facts` counts what the audit asks for besides the balance, in the days' rows.
     """
 
     table: Table
@@ -62,6 +62,8 @@ class Cleaning:
     bronze: Table
     judge: Callable[[DataFrame], Judged]
     mark: Callable[[DataFrame], DataFrame] = lambda rows: rows
+    is_sorted: bool = True
+    facts: Callable[[DataFrame], Mapping[str, Any]] = lambda rows: {}
 
 
 def silver_job(name: str, cleaning: Cleaning, code: tuple[ModuleType, ...]) -> Job:
@@ -94,7 +96,7 @@ def plan_event_days(request: Request, cleaning: Cleaning) -> Plan:
             inputs.setdefault(day, [])
     for entry in entries:
         for day in entry.event_dates:
-            inputs.setdefault(day, []).append(f"{manifest.describe(entry)} {entry.source_sha256}")
+            inputs.setdefault(day, []).append(f"{manifest.describe(entry)} {entry.fingerprint}")
     asked = {day: sorted(texts) for day, texts in inputs.items() if request.days is None or day in request.days}
     lines = tuple(f"read for {day}: {text}" for day, texts in sorted(asked.items()) for text in texts)
     return Plan(asked, lines, entries)
@@ -121,21 +123,23 @@ def build_writes(request: Request, plan: Plan, attempt: Attempt, cleaning: Clean
 
     def stage_rows(branch: Branch) -> Sequence[date]:
         rows = cleaning.mark(distribute(judged.rows, cleaning.table, plan.days))
-        return stage_frame(branch, rows.withColumn("_ingested_at", loaded), plan.days, is_sorted=True)
+        rows = rows.withColumn("_ingested_at", loaded)
+        return stage_frame(branch, rows, plan.days, is_sorted=cleaning.is_sorted)
 
-    def balance(branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
+    def facts(branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
         counted = {
             "lines_in": count_lines(lines),
-            "rows_out": count_lines(branch.read_days(days)),
+            "rows_out": count_lines(branch.read_days(days).where(F.col("_source_line").isNotNull())),
             "rows_rejected": count_lines(read_rejected(attempt, cleaning.rejected, days)),
             "rows_duplicate": count_lines(judged.duplicates),
         }
         names = {entry.source_sha256: entry.source_file for entry in plan.state}
-        return record_balance(attempt, cleaning.table, names, counted)
+        balance = record_balance(attempt, cleaning.table, names, counted)
+        return {**balance, **cleaning.facts(branch.read_days(days))}
 
     return [
         Write(cleaning.rejected, plan.days, stage_rejected),
-        Write(cleaning.table, plan.days, stage_rows, balance),
+        Write(cleaning.table, plan.days, stage_rows, facts),
     ]
 
 
@@ -179,7 +183,7 @@ def record_balance(
             }
         )
     append_log(attempt.settings, FILE_BALANCES, rows)
-    sums = {name: sum(row[name] for row in rows) for name in ("lines_in", "rows_rejected", "rows_duplicate")}
+    sums = {name: sum(row[name] for row in rows) for name in counted}
     return {**sums, "unbalanced_files": sum(not row["is_balanced"] for row in rows)}
 
 
@@ -188,7 +192,7 @@ def summarize(cleaning: Cleaning, published: Sequence[Published]) -> Summary:
     for item in published:
         if item.table is cleaning.table:
             facts = item.facts
-            return Summary(facts["lines_in"], item.rows_added, facts["rows_rejected"], facts["rows_duplicate"])
+            return Summary(*(facts[name] for name in ("lines_in", "rows_out", "rows_rejected", "rows_duplicate")))
     return Summary()
 
 

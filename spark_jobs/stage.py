@@ -23,7 +23,10 @@ REFERENCE_PAUSES_S = (0.1, 0.3, 1.0, 3.0)
 
 @dataclass(frozen=True)
 class DataFile:
-    """A Parquet file in the table's folder that no snapshot names yet; `partition` is Iceberg's `column=value` path."""
+    """A Parquet file in the table's folder that no snapshot names yet.
+
+    `partition` is Iceberg's `column=value` path, empty where the table has no partitions.
+    """
 
     location: str
     partition: str
@@ -121,11 +124,9 @@ def stage_files(branch: Branch, files: Iterable[DataFile], days: Sequence[date])
         append.set(key, value)
     for file in files:
         source = table.io().newInputFile(file.location)
+        builder = iceberg.DataFiles.builder(table.spec()).withInputFile(source).withFormat("parquet")
         append.appendFile(
-            iceberg.DataFiles.builder(table.spec())
-            .withInputFile(source)
-            .withFormat("parquet")
-            .withPartitionPath(file.partition)
+            (builder.withPartitionPath(file.partition) if file.partition else builder)
             .withMetrics(iceberg.parquet.ParquetUtil.fileMetrics(source, metrics_config))
             .withSortOrder(table.sortOrder())
             .build()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from expectations.common import MANIFEST_ROWS
 from expectations.declared import declared_rules
-from expectations.finance.common import EVENT_DAY_OF_DELIVERY, MANIFEST_ROWS
+from expectations.finance.common import EVENT_DAY_OF_DELIVERY
 from expectations.rules import Suite
 from lakehouse.tables.finance import BRONZE_QUOTES
 

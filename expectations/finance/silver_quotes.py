@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from expectations.common import ROWS_PER_DAY, UNBALANCED_FILES, rejected_ratio
 from expectations.declared import declared_rules
-from expectations.finance.common import EVENT_DAY, ROWS_PER_DAY, UNBALANCED_FILES, rejected_ratio
+from expectations.finance.common import EVENT_DAY
 from expectations.rules import Suite, row_rule
 from lakehouse.tables.finance import SILVER_QUOTES, SILVER_QUOTES_REJECTED
 

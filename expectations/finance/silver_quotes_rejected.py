@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from expectations.common import REASON_GIVEN
 from expectations.declared import declared_rules
-from expectations.finance.common import EVENT_DAY_OF_DELIVERY, REASON_GIVEN
+from expectations.finance.common import EVENT_DAY_OF_DELIVERY
 from expectations.rules import Suite
 from lakehouse.tables.finance import SILVER_QUOTES_REJECTED
 

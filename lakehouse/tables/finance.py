@@ -104,6 +104,7 @@ BRONZE_QUOTES = Table(
     replaced_by="delivery_date",
 )
 
+DATASETS = ("trades", "quotes", "power_readings")
 VERDICTS = ("accepted", "superseded", "quarantined", "refused")
 
 BRONZE_FILES = Table(
@@ -112,19 +113,39 @@ BRONZE_FILES = Table(
     doc="The manifest: one row per delivery and file, with what became of it.",
     columns=(
         Column("delivery_date", "date", "Day of the delivery."),
-        Column("dataset", "string", "Which bronze table the file belongs to.", allowed=("trades", "quotes")),
+        Column("dataset", "string", "Which bronze table the file belongs to.", allowed=DATASETS),
         Column("source", "string", "Name of the source that claimed the file."),
-        Column("instrument_id", "string", "Venue-qualified symbol; empty for a quarantined file of several."),
+        Column(
+            "instrument_id",
+            "string",
+            "What the file is about: a venue-qualified symbol or a meter; empty for a quarantined file of several.",
+        ),
         Column("delivery_part", "string", "Part of a day that comes in several files; empty where a day is one."),
         Column("_source_file", "string", "Path of the file below the landing folder."),
         Column("_source_sha256", "string", "SHA-256 of the file as delivered, hex."),
         Column("bytes", "bigint", "Size of the file as delivered.", unit="B", minimum=0),
         Column("rows", "bigint", "Lines of this delivery in the file; 0 where quarantined.", minimum=0),
-        Column("first_ts_event", "timestamp", "Earliest readable event, UTC.", nullable=True),
-        Column("last_ts_event", "timestamp", "Latest readable event, UTC.", nullable=True),
+        Column(
+            "first_ts_event",
+            "timestamp",
+            "Earliest readable event, UTC; of meters in their own civil time.",
+            nullable=True,
+        ),
+        Column(
+            "last_ts_event",
+            "timestamp",
+            "Latest readable event, UTC; of meters in their own civil time.",
+            nullable=True,
+        ),
         Column("event_dates", "array<date>", "The values of event_date in its rows, ascending."),
         Column("verdict", "string", "What became of the delivery.", allowed=VERDICTS),
         Column("reason", "string", "Why, in words, where it was not accepted.", nullable=True),
+        Column(
+            "read_as",
+            "string",
+            "The declared dialects that the file was held against, with a digest; null where the source needs none.",
+            nullable=True,
+        ),
         Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest."),
     ),
     primary_key=("delivery_date", "dataset", "instrument_id", "delivery_part", "_source_sha256", "_source_file"),

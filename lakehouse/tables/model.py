@@ -37,7 +37,8 @@ class Table:
     """One table: everything that DDL, closing selects, suites, docs and tests must agree on.
 
     `primary_key` is unique over the whole table; it holds every partition column or determines it.
-    `replaced_by` names the identity-partition column whose values a run replaces whole (a day, in most tables).
+    `replaced_by` names the column whose values a run replaces whole (a day, in most tables); it is a partition
+    but in bronze, whose rows may be replaced one delivery at a time.
     A `log` table is append-only, written straight to `main` and read as the last row per key.
     """
 
@@ -52,6 +53,10 @@ class Table:
     kind: Kind = "data"
     may_be_empty: bool = False
     """True where a run may rightly write no row, as for rejected rows."""
+    subject: str = "instrument_id"
+    """The column of a bronze table that says what its rows are about."""
+    event_time: str = "ts_event"
+    """The column of a bronze table that says when it was."""
 
     @property
     def identifier(self) -> str:

@@ -9,11 +9,9 @@ event days that those deliveries touch; every job skips the days that it has don
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import date
-
 from lakehouse.errors import ExitCode
-from spark_jobs.command_line import finish, parse_arguments, tell
+from spark_jobs.chain import run_chain
+from spark_jobs.command_line import finish, parse_arguments
 from spark_jobs.finance import (
     bars_1m,
     bronze_quotes,
@@ -26,8 +24,6 @@ from spark_jobs.finance import (
     volume_profile_1d,
 )
 from spark_jobs.job import Job, Request
-from spark_jobs.manifest import read_manifest
-from spark_jobs.run import run
 
 BRONZE: tuple[Job, ...] = (bronze_trades.JOB, bronze_quotes.JOB)
 CHAIN: tuple[Job, ...] = (
@@ -39,35 +35,11 @@ CHAIN: tuple[Job, ...] = (
     volume_profile_1d.JOB,
     return_correlations_1d.JOB,
 )
-PASSING = (ExitCode.DONE, ExitCode.QUARANTINED)
-
-
-def touched_event_days(request: Request) -> tuple[date, ...] | None:
-    """Return the event days of every delivery of the days asked for, replaced ones too; None for all days."""
-    if request.days is None:
-        return None
-    entries = [entry for entry in read_manifest(request.settings) if entry.delivery_date in request.days]
-    return tuple(sorted({day for entry in entries for day in entry.event_dates}))
 
 
 def run_pipeline(request: Request) -> ExitCode:
     """Run every job; the first that fails ends the pipeline with its exit code."""
-    worst = ExitCode.DONE
-    for job in BRONZE:
-        outcome = run(job, request)
-        tell(outcome)
-        if outcome.exit_code not in PASSING:
-            return outcome.exit_code
-        worst = max(worst, outcome.exit_code)
-    days = touched_event_days(request)
-    for job in CHAIN:
-        outcome = run(job, replace(request, days=days))
-        tell(outcome)
-        if outcome.exit_code not in PASSING:
-            return outcome.exit_code
-        if days is not None:
-            days = tuple(sorted({*days, *outcome.days}))  # a carried state may have reached later days
-    return worst
+    return run_chain(request, BRONZE, CHAIN)
 
 
 if __name__ == "__main__":

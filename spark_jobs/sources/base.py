@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-Dataset = Literal["trades", "quotes"]
+Dataset = Literal["trades", "quotes", "power_readings"]
 
 
 class UnreadableFileError(Exception):
@@ -41,14 +41,17 @@ class Claim:
     delivery_part: str = ""
     """A number of up to four digits; empty unless a day comes in several files."""
     instrument_id: str = ""
-    """The one instrument of the file; empty where only the content can tell."""
+    """The one instrument or meter of the file; empty where only the content can tell."""
+    read_as: str | None = None
+    """What declarations the file is read by: a file that was judged by others is judged again."""
 
 
 @dataclass(frozen=True)
 class Rows:
     """Some lines of one member, in the order of the file: what a source makes of them.
 
-    `raw` holds texts by the bronze table's column names; a raw column that is missing in it is null in every row.
+    `raw` holds columns by the bronze table's names; one that is missing in it is null in every row. `ts_event` has no
+    zone where the bronze table's times are local ones.
     """
 
     member: str
@@ -56,6 +59,7 @@ class Rows:
     lines: npt.NDArray[np.int64]
     ts_event: pa.Array
     instrument_id: str | pa.Array
+    """Or the meter's id."""
     raw: Mapping[str, pa.Array] = field(default_factory=dict)
     aggressor_side: pa.Array | None = None
     price_divisor: int = 1

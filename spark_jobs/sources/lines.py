@@ -2,14 +2,15 @@
 
 A line that can't be split into its fields stays a row, with every field null and the whole line in `raw_line`. A byte
 that is no UTF-8 and a carriage return inside a line become U+FFFD, so that they spoil their own field and nothing else.
-Formats read here have no quoting: a quotation mark is a character like any other.
+Unless a layout says otherwise, fields are parted by commas and not quoted: a quotation mark is a character like any
+other.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,20 @@ MAX_LINE_BYTES = MIB
 """A longer line is no tick but a file that lost its line ends."""
 REPLACEMENT = "\ufffd".encode()
 LONE_RETURN = re.compile(rb"\r(?!\n)")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How lines are written, and which members of an archive hold them; a quoted field never holds a line end."""
+
+    separator: str = ","
+    quote: str | None = None
+    endings: tuple[str, ...] = (".csv",)
+    skip: frozenset[str] = frozenset()
+    """Fields that are not kept."""
+
+
+COMMAS = Layout()
 
 FirstLine = Callable[[Sequence[str]], tuple[tuple[str, ...], bool]]
 """Given the first line's fields, name the columns and say whether that line was a header."""
@@ -65,27 +80,34 @@ def with_optional_header(names: Sequence[str], aliases: Sequence[frozenset[str]]
     return look
 
 
-def read_lines(content: bytes, path: str, first_line: FirstLine, skip: frozenset[str] = frozenset()) -> Iterator[Lines]:
-    """Yield the lines of every member; the fields named in `skip` are not kept.
+def read_lines(
+    content: bytes,
+    path: str,
+    first_line: FirstLine,
+    skip: frozenset[str] = frozenset(),
+    layout: Layout = COMMAS,
+) -> Iterator[Lines]:
+    """Yield the lines of every member; the fields named in `skip` are not kept either.
 
     Raises:
         UnreadableFileError: the file can't be unpacked, is no text, has a line over 1 MiB, or no line has the fields.
     """
+    layout = replace(layout, skip=layout.skip | skip)
     lines_seen = lines_split = 0
     names: tuple[str, ...] = ()
-    for member in read_members(content, path):
+    for member in read_members(content, path, layout.endings):
         number = 1
         for block in _whole_lines(member):
             text = _check_text(block, member, number)
             if number == 1:
                 text = text.removeprefix(b"\xef\xbb\xbf")
-                names, is_header = first_line(_first_fields(text))
+                names, is_header = first_line(_first_fields(text, layout.separator))
                 if is_header:
                     text = text[text.find(b"\n") + 1 :] if b"\n" in text else b""
                     number = 2
             if not text:
                 continue
-            lines, split_count = _split(text, member, number, names, skip)
+            lines, split_count = _split(text, member, number, names, layout)
             number += len(lines.numbers)
             lines_seen += len(lines.numbers)
             lines_split += split_count
@@ -150,13 +172,11 @@ def _place(member: Member) -> str:
     return f"member {member.name}: " if member.name else ""
 
 
-def _first_fields(text: bytes) -> list[str]:
-    return text.partition(b"\n")[0].rstrip(b"\r").decode().split(",")
+def _first_fields(text: bytes, separator: str) -> list[str]:
+    return text.partition(b"\n")[0].rstrip(b"\r").decode().split(separator)
 
 
-def _split(
-    text: bytes, member: Member, first_number: int, names: tuple[str, ...], skip: frozenset[str]
-) -> tuple[Lines, int]:
+def _split(text: bytes, member: Member, first_number: int, names: tuple[str, ...], layout: Layout) -> tuple[Lines, int]:
     """Split one block; also return how many lines could be split."""
     malformed: list[tuple[int, str]] = []
 
@@ -164,11 +184,17 @@ def _split(
         malformed.append((row.number - 1, row.text.rstrip("\r\n")))
         return "skip"
 
-    kept = [name for name in names if name not in skip]
+    kept = [name for name in names if name not in layout.skip]
     table = csv.read_csv(
         pa.BufferReader(text),
         csv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=list(names)),
-        csv.ParseOptions(quote_char=False, double_quote=False, ignore_empty_lines=False, invalid_row_handler=remember),
+        csv.ParseOptions(
+            delimiter=layout.separator,
+            quote_char=layout.quote or False,
+            double_quote=layout.quote is not None,
+            ignore_empty_lines=False,
+            invalid_row_handler=remember,
+        ),
         csv.ConvertOptions(
             check_utf8=False,  # _check_text has
             column_types=dict.fromkeys(names, pa.string()),

@@ -1,4 +1,4 @@
-"""A claimed file as bronze rows: Arrow batches in exactly the columns of bronze.trades or bronze.quotes."""
+"""A claimed file as bronze rows: Arrow batches in exactly the columns of the data set's bronze table."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.schema import arrow_schema
+from lakehouse.tables.energy import BRONZE_POWER_READINGS
 from lakehouse.tables.finance import BRONZE_QUOTES, BRONZE_TRADES
 from spark_jobs.sources.base import Claim, Rows, UnreadableFileError
 from spark_jobs.sources.clock import TIMESTAMP, days_since_epoch
 from spark_jobs.sources.discovery import find_sources
 
-BRONZE = {"trades": BRONZE_TRADES, "quotes": BRONZE_QUOTES}
+BRONZE = {table.name: table for table in (BRONZE_TRADES, BRONZE_QUOTES, BRONZE_POWER_READINGS)}
 SEQUENCES_PER_MEMBER = 10**10
 """More lines than a member of the largest accepted file can have."""
 SEQUENCES_PER_PART = 10**14
@@ -45,7 +46,8 @@ class _Batches:
 
     def __init__(self, claim: Claim, sha256: str, ingested_at: datetime) -> None:
         self._claim = claim
-        self._schema = arrow_schema(BRONZE[claim.dataset])
+        self._table = BRONZE[claim.dataset]
+        self._schema = arrow_schema(self._table)
         self._fixed: dict[str, pa.Scalar] = {
             "source": pa.scalar(claim.source),
             "delivery_part": pa.scalar(claim.delivery_part),
@@ -83,13 +85,14 @@ class _Batches:
         columns |= self._dates(rows.ts_event)
         columns |= rows.raw
         if isinstance(rows.instrument_id, str):
-            columns["instrument_id"] = self._repeat(pa.scalar(rows.instrument_id), count)
+            columns[self._table.subject] = self._repeat(pa.scalar(rows.instrument_id), count)
         else:
-            columns["instrument_id"] = rows.instrument_id
-        columns["ts_event"] = rows.ts_event
+            columns[self._table.subject] = rows.instrument_id
+        columns[self._table.event_time] = rows.ts_event
         first = int(self._claim.delivery_part or 0) * SEQUENCES_PER_PART + rows.member_index * SEQUENCES_PER_MEMBER
         columns["sequence"] = pa.array(rows.lines + np.int64(first))
-        columns["price_divisor"] = self._repeat(pa.scalar(rows.price_divisor, pa.int32()), count)
+        if "price_divisor" in self._schema.names:
+            columns["price_divisor"] = self._repeat(pa.scalar(rows.price_divisor, pa.int32()), count)
         columns["_source_member"] = self._repeat(pa.scalar(rows.member), count)
         columns["_source_line"] = pa.array(rows.lines)
         if rows.aggressor_side is not None:

@@ -40,15 +40,17 @@ class Member:
     chunks: Iterator[bytes]
 
 
-def read_members(content: bytes, path: str) -> Iterator[Member]:
+def read_members(content: bytes, path: str, endings: tuple[str, ...] = (".csv",)) -> Iterator[Member]:
     """Yield the members of the file in the archive's order; directories and file-manager droppings are skipped.
+
+    `endings` are those that the names of an archive's members may have.
 
     Raises:
         UnreadableFileError: the file is cut, damaged, encrypted, a bomb, or not what its name says.
     """
     check_is_data(content)
     if path.endswith(".zip"):
-        yield from _zip_members(content)
+        yield from _zip_members(content, endings)
     elif path.endswith(".gz"):
         yield Member(0, "", _bounded(_gunzip(content), len(content)))
     else:
@@ -99,7 +101,7 @@ def _gunzip(content: bytes) -> Iterator[bytes]:
         raise UnreadableFileError(f"a damaged gzip file: {error}") from None
 
 
-def _zip_members(content: bytes) -> Iterator[Member]:
+def _zip_members(content: bytes, endings: tuple[str, ...]) -> Iterator[Member]:
     try:
         infos = zipfile.ZipFile(io.BytesIO(content)).infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error, OSError) as error:
@@ -111,8 +113,9 @@ def _zip_members(content: bytes) -> Iterator[Member]:
     if len(names) != len(texts):
         raise UnreadableFileError("a zip archive that holds two members of one name")
     for info in texts:
-        if not info.filename.lower().endswith(".csv"):
-            raise UnreadableFileError(f"unexpected member {info.filename!r} in the archive; expected .csv")
+        if not info.filename.lower().endswith(endings):
+            expected = " or ".join(endings)
+            raise UnreadableFileError(f"unexpected member {info.filename!r} in the archive; expected {expected}")
     inflated = 0
     for index, info in enumerate(texts):
         yield Member(index, info.filename, _bounded(_inflate(content, info), len(content), inflated))
