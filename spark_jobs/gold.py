@@ -30,18 +30,20 @@ Facts = Callable[[SparkSession, Branch, Sequence[date]], Mapping[str, Any]]
 class Derivation:
     """One gold table made from one upstream table, day by day.
 
-    `transform` takes the upstream rows of some days, ascending and without a published day between them, and the table
-    as the run has it so far, which is where carried state is read. `read_state` returns that state at the end of a day
+    `transform` takes the upstream rows of some days, ascending and without a published day between them, and the run's
+    branch, where carried state is read. `read_state` returns that state at the end of a day
     per instrument, as values that can be compared; None where the table carries none. With `look_back_days`, the
     upstream rows reach back that far before each day, as far as there are any, and state is not needed.
+    With `grows_by_itself`, a day that is not over is due again in every run: time alone adds rows to it.
     """
 
     table: Table
     upstream: Table
-    transform: Callable[[DataFrame, DataFrame, Sequence[date]], DataFrame]
+    transform: Callable[[DataFrame, Branch, Sequence[date]], DataFrame]
     read_state: Callable[[DataFrame, date], Mapping[str, Any]] | None = None
     facts: Facts = lambda spark, branch, days: {}
     look_back_days: int = 0
+    grows_by_itself: bool = False
 
     def days_read(self, days: Iterable[date]) -> set[date]:
         """Return the upstream days that some days are made from."""
@@ -79,6 +81,9 @@ def plan_days(request: Request, derivation: Derivation) -> Plan:
     days = published | set(published_days(upstream, "event_date"))
     prints = day_fingerprints(upstream, "event_date", days)
     inputs = {day: describe_inputs(derivation, prints, day) for day in days}
+    if derivation.grows_by_itself:
+        now = request.started_at
+        inputs |= {day: (*inputs[day], f"known until {now:%H:%M}") for day in days if day == now.date()}
     asked = {day: texts for day, texts in inputs.items() if request.days is None or day in request.days}
     later = {day: inputs[day] for day in published - set(asked) if asked and day > min(asked)}
     lines = [f"read {derivation.upstream.identifier} of {day}" for day in sorted(asked)]
@@ -99,7 +104,7 @@ def build_writes(request: Request, plan: Plan, attempt: Attempt, derivation: Der
 
     def stage_days(branch: Branch, days: Sequence[date]) -> None:
         read = sorted(derivation.days_read(days))
-        rows = derivation.transform(upstream.where(F.col("event_date").isin(read)), branch.read(), days)
+        rows = derivation.transform(upstream.where(F.col("event_date").isin(read)), branch, days)
         stage_frame(branch, rows.withColumn("_ingested_at", loaded), days)
 
     def stage(branch: Branch) -> Sequence[date]:

@@ -78,7 +78,7 @@ class Attempt:
 
     def branch(self, table: Table) -> Branch:
         """The run's branch of a table, whether it exists yet or not."""
-        return Branch(self.spark, table, self.branch_name, self.run_id, self.run_key, self.day_keys)
+        return Branch(self.spark, table, self.branch_name, self.run_id, self.run_key, self.day_keys, self.started_at)
 
 
 @dataclass(frozen=True)
@@ -270,5 +270,5 @@ def drop_old_branches(spark: SparkSession, settings: Settings, tables: Sequence[
         for name, reference in iceberg.refs().items():
             snapshot = iceberg.snapshot_by_id(reference.snapshot_id)
             if name.startswith(BRANCH_PREFIX) and snapshot and snapshot.timestamp_ms < oldest.timestamp() * 1000:
-                drop_branch(Branch(spark, table, name, "", "", {}))
+                drop_branch(Branch(spark, table, name, "", "", {}, oldest))
                 logger.info("dropped old branch %s of %s", name, table.identifier)

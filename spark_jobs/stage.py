@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from py4j.protocol import Py4JError
@@ -42,6 +42,8 @@ class Branch:
     run_id: str
     run_key: str
     day_keys: Mapping[date, str]
+    started_at: datetime
+    """When the run began, UTC: what lies after it is not known yet."""
 
     def properties(self, days: Sequence[date]) -> dict[str, str]:
         """What a snapshot that replaces these days says of itself."""

@@ -134,7 +134,7 @@ def transform(readings: DataFrame, days: Sequence[date]) -> DataFrame:
     return name_columns(add_features(hours).where(F.col("event_date").isin(list(days))))
 
 
-def build(readings: DataFrame, loads: DataFrame, days: Sequence[date]) -> DataFrame:
+def build(readings: DataFrame, branch: Branch, days: Sequence[date]) -> DataFrame:
     """Compute the days; earlier rows of the table are not needed."""
     return distribute(transform(readings, days), GOLD_LOAD_HOURLY, days)
 

@@ -5,7 +5,8 @@ Writes  lakehouse.gold.bars_1m    replaces those event days
 
 Outliers move no price but count as volume. A minute without a usable trade carries the instrument's last close, over
 midnight too, for at most CARRY_DAYS days: after a longer silence, as before the first trade ever, bars begin with
-the next trade. The grid is filled inside sessions only, and only on UTC days on which the instrument traded.
+the next trade. The grid is filled inside sessions only, and only on UTC days on which the instrument traded; on a day
+that is not over, up to the minute in which the run began.
 """
 
 from __future__ import annotations
@@ -46,15 +47,17 @@ SESSION_SCHEMA = pa.schema(
 )
 
 
-def session_frame(spark: SparkSession, instrument_ids: Collection[str], days: Collection[date]) -> DataFrame:
+def session_frame(
+    spark: SparkSession, instrument_ids: Collection[str], days: Collection[date], now: datetime
+) -> DataFrame:
     """Say when instruments trade: one row per instrument, UTC day and session that touches it.
 
     Columns instrument_id, event_date, session_minute (the session's start, maybe on the day before), first_minute and
-    end_minute (the session's part of this UTC day; the end is exclusive).
+    end_minute (the session's part of this UTC day until the minute of `now`; the end is exclusive).
     """
     calendars = {instrument_id: describe_instrument(instrument_id).calendar for instrument_id in instrument_ids}
     known = pa.table([pa.array([*calendars]), pa.array([*calendars.values()])], schema=INSTRUMENT_SCHEMA)
-    parts = [part for calendar in set(calendars.values()) for day in days for part in session_parts(calendar, day)]
+    parts = [part for calendar in set(calendars.values()) for day in days for part in session_parts(calendar, day, now)]
     return (
         spark.createDataFrame(known)
         .join(spark.createDataFrame(pa.Table.from_pylist(parts, SESSION_SCHEMA)), "calendar")
@@ -62,16 +65,18 @@ def session_frame(spark: SparkSession, instrument_ids: Collection[str], days: Co
     )
 
 
-def session_parts(calendar: str, day: date) -> Iterator[dict[str, object]]:
-    """Cut the sessions that touch a UTC day to that day."""
+def session_parts(calendar: str, day: date, now: datetime) -> Iterator[dict[str, object]]:
+    """Cut the sessions that touch a UTC day to that day, and to what of it is over."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    known_until = min(midnight + timedelta(days=1), now)
     for opened, closed in sessions(calendar, day, day):
+        first_minute = whole_minutes(max(opened, midnight))
         yield {
             "calendar": calendar,
             "event_date": day,
             "session_minute": whole_minutes(opened),
-            "first_minute": whole_minutes(max(opened, midnight)),
-            "end_minute": whole_minutes(min(closed, midnight + timedelta(days=1))),
+            "first_minute": first_minute,
+            "end_minute": max(first_minute, whole_minutes(min(closed, known_until))),
         }
 
 
@@ -110,7 +115,8 @@ def aggregate_minutes(trades: DataFrame) -> DataFrame:
 
 def session_minutes(trades: DataFrame, sessions: DataFrame) -> DataFrame:
     """List every session minute of the instruments' days that have a trade."""
-    minutes = F.sequence("first_minute", F.col("end_minute") - 1)
+    last_minute = F.col("end_minute") - 1
+    minutes = F.when(last_minute >= F.col("first_minute"), F.sequence("first_minute", last_minute))
     return (
         trades.select(*INSTRUMENT_DAY)
         .distinct()
@@ -162,11 +168,11 @@ def closes_before(bars: DataFrame, day: date) -> DataFrame:
     return last_closes(bars.where(earlier))
 
 
-def build(trades: DataFrame, bars: DataFrame, days: Sequence[date]) -> DataFrame:
+def build(trades: DataFrame, branch: Branch, days: Sequence[date]) -> DataFrame:
     """Compute the days from the closes that the table has before them."""
     instrument_ids = [row["instrument_id"] for row in trades.select("instrument_id").distinct().collect()]
-    sessions = session_frame(trades.sparkSession, instrument_ids, days)
-    return transform(trades, sessions, closes_before(bars, min(days)))
+    sessions = session_frame(trades.sparkSession, instrument_ids, days, branch.started_at)
+    return transform(trades, sessions, closes_before(branch.read(), min(days)))
 
 
 def read_state(bars: DataFrame, day: date) -> Mapping[str, Any]:
@@ -185,7 +191,7 @@ def compare_trades(spark: SparkSession, branch: Branch, days: Sequence[date]) ->
     instrument_ids = [row["instrument_id"] for row in bars.select("instrument_id").distinct().collect()]
     traded = trades.agg(F.sum("size")).first()[0] or 0
     barred = bars.agg(F.sum("volume")).first()[0] or 0
-    gaps = count_gaps(bars, session_frame(spark, instrument_ids, days))
+    gaps = count_gaps(bars, session_frame(spark, instrument_ids, days, branch.started_at))
     bars.unpersist()
     return {"volume_difference": abs(traded - barred), "grid_gaps": gaps}
 
@@ -210,6 +216,7 @@ JOB = gold_job(
         transform=build,
         read_state=read_state,
         facts=compare_trades,
+        grows_by_itself=True,
     ),
     code=(sys.modules[__name__], instruments, gold),
 )

@@ -90,9 +90,9 @@ def carries_before(features: DataFrame, day: date) -> DataFrame:
     return features.where(recent & F.col("_carry").isNotNull()).select("event_date", "instrument_id", "_carry")
 
 
-def build(bars: DataFrame, features: DataFrame, days: Sequence[date]) -> DataFrame:
+def build(bars: DataFrame, branch: Branch, days: Sequence[date]) -> DataFrame:
     """Compute the days from the states that the table has before them."""
-    return transform(bars, carries_before(features, min(days)))
+    return transform(bars, carries_before(branch.read(), min(days)))
 
 
 def read_state(features: DataFrame, day: date) -> Mapping[str, Any]:

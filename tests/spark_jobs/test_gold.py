@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from lakehouse.tables.finance import GOLD_BARS_1M, GOLD_TICK_FEATURES, SILVER_TRADES
-from spark_jobs import gold
+from spark_jobs import gold, run
 from spark_jobs.finance import bars_1m, bronze_trades, silver_trades, tick_features
 
 D0, D1, D2, D3 = (date(2024, 8, 8) + timedelta(days=number) for number in range(4))
@@ -135,3 +135,26 @@ def test_gold_brings_later_days_up_to_date_that_a_dead_run_left_behind(lake, bin
 def test_gold_without_upstream_rows_has_nothing_to_do(lake, job):
     outcome = lake.run(job)
     assert (outcome.outcome, outcome.exit_code, outcome.message) == ("done already", 0, "nothing to do")
+
+
+def test_bars_of_a_day_that_is_not_over_end_with_the_minute_of_the_run(make_lake, binance_zip, monkeypatch):
+    lake, scratch = make_lake("lake"), make_lake("scratch")
+    midnight = datetime(D0.year, D0.month, D0.day, tzinfo=UTC)
+    for each in (lake, scratch):
+        binance_zip(each.landing, "BTCUSDT", D0, trades_of(D0)[:100])  # the last one is of 11:38
+        assert published(each, bronze_trades.JOB) == published(each, silver_trades.JOB) == [D0]
+
+    def last_minute(hour, minute):
+        """The last bar that a run at that time leaves; it replaces the day, also where no trade is new."""
+        clock = type("Clock", (datetime,), {"now": lambda zone: midnight + timedelta(hours=hour, minutes=minute)})
+        with monkeypatch.context() as patch:
+            patch.setattr(run, "datetime", clock)
+            assert published(lake, bars_1m.JOB) == [D0]
+        return max(start for (start,) in lake.values(GOLD_BARS_1M, "bar_start")) - midnight
+
+    assert last_minute(11, 45) == timedelta(hours=11, minutes=44)
+    assert last_minute(12, 0) == timedelta(hours=11, minutes=59)
+    assert last_minute(24, 1) == timedelta(hours=23, minutes=59)
+    assert published(lake, bars_1m.JOB) == []
+    assert published(scratch, bars_1m.JOB) == [D0]
+    assert lake.digest(GOLD_BARS_1M) == scratch.digest(GOLD_BARS_1M)

@@ -21,6 +21,8 @@ from spark_jobs.finance.bars_1m import CARRY_DAYS, last_closes, session_frame, t
 DAY = date(2024, 8, 8)
 NEXT = DAY + timedelta(days=1)
 ONE_DAY = timedelta(days=1)
+LATER = datetime(2026, 1, 1, tzinfo=UTC)
+"""When every day of these tests is over."""
 
 TRADE_SCHEMA = """instrument_id string, event_date date, ts_event timestamp, sequence bigint, delivery_date date,
 price decimal(18,8), size decimal(18,8), is_outlier boolean"""
@@ -147,7 +149,7 @@ def test_transform_carries_closes_over_midnight_for_a_bounded_time(spark):
 
 def test_session_frame_cuts_sessions_to_utc_days_and_counts_from_their_start(spark):
     days = [date(2013, 10, 6), date(2013, 10, 7)]
-    frame = session_frame(spark, ["AIG.USA", "GC-201312.COMEX", "XRPETH.BINANCE"], days)
+    frame = session_frame(spark, ["AIG.USA", "GC-201312.COMEX", "XRPETH.BINANCE"], days, LATER)
     sunday, monday = days
     assert sorted(map(tuple, frame.select(*SESSION_SCHEMA.split()[::2]).collect())) == sorted(
         [
@@ -182,6 +184,22 @@ def test_session_frame_cuts_sessions_to_utc_days_and_counts_from_their_start(spa
     )
 
 
+@pytest.mark.parametrize(
+    ("now", "end"),
+    [
+        pytest.param("13:00", "13:30", id="before the session there is no minute of it"),
+        pytest.param("15:17:59", "15:17", id="within it, the minute that runs is not over"),
+        pytest.param("21:00", "20:00", id="after it, the session is whole"),
+    ],
+)
+def test_session_frame_ends_with_what_is_over(spark, now, end):
+    monday = date(2013, 10, 7)
+    frame = session_frame(spark, ["AIG.USA"], [monday], at(monday, now))
+    assert frame.select("first_minute", "end_minute").collect() == [
+        (minute_of(monday, "13:30"), minute_of(monday, end))
+    ]
+
+
 @pytest.fixture(scope="module")
 def real_trades(real_data: Path) -> pa.Table:
     """Three real days of XRPETH as silver has them."""
@@ -211,7 +229,7 @@ def real_trades(real_data: Path) -> pa.Table:
 def test_transform_of_real_days_one_by_one_equals_all_at_once(spark, real_trades):
     trades = spark.createDataFrame(real_trades)
     days = [date(2019, 10, 11), date(2019, 10, 12), date(2019, 10, 13)]
-    sessions = session_frame(spark, ["XRPETH.BINANCE"], days)
+    sessions = session_frame(spark, ["XRPETH.BINANCE"], days, LATER)
     none = spark.createDataFrame([], CLOSE_SCHEMA)
     at_once = transform(trades, sessions, none).toArrow().sort_by("bar_start")
     by_day: list[pa.Table] = []
