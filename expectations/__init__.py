@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import threading
 
-from expectations import finance
+from expectations import energy, finance
 from expectations.rules import Suite
 from lakehouse.errors import BadInputError
 from lakehouse.tables import Table
 
-SUITES: tuple[Suite, ...] = (*finance.SUITES,)
+SUITES: tuple[Suite, ...] = (*finance.SUITES, *energy.SUITES)
 
 
 def suite_for(table: Table) -> Suite:

@@ -1,0 +1,98 @@
+"""gold.load_hourly of a test, made from real or generated readings with pandas and written through PyIceberg.
+
+Tests of training need the table and not the Spark jobs that fill it. Hours follow the table's declaration: each feature
+rests on earlier hours alone.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from lakehouse.catalog import load, require_tables
+from lakehouse.schema import arrow_schema
+from lakehouse.settings import Settings
+from lakehouse.tables.energy import GOLD_LOAD_HOURLY, LAGS, ROLLING_HOURS
+
+METER = "household.UCI"
+WEEK = 168
+
+
+def half_year_minutes(real_data: Path) -> pd.Series:
+    """Active power in kW by minute: the `index` column counts minutes, the dates are day first whatever their form."""
+    path = real_data / "household_power" / "half-year" / "household_power_consumption.zip"
+    with zipfile.ZipFile(path) as archive, archive.open(archive.namelist()[0]) as file:
+        rows = pd.read_csv(file, na_values="?", usecols=["index", "Date", "Global_active_power"], dtype={"Date": str})
+    times = pd.Timestamp("2007-01-01") + pd.to_timedelta(rows["index"], unit="min")
+    text = times.dt.day.astype(str) + "/" + times.dt.month.astype(str)
+    assert (rows["Date"].str.rsplit("/", n=1).str[0] == text).all(), "a date is not where its index puts it"
+    return pd.Series(rows["Global_active_power"].to_numpy(float), index=pd.DatetimeIndex(times), name="load_kw")
+
+
+def generated_hours(days: int = 60, seed: int = 7) -> pd.DataFrame:
+    """Hours with a daily and a weekly shape and noise that remembers the hour before; for tests of mechanics."""
+    random = np.random.default_rng(seed)
+    index = pd.date_range("2007-01-01", periods=days * 24, freq="h")
+    noise = np.zeros(len(index))
+    for position in range(1, len(index)):
+        noise[position] = 0.6 * noise[position - 1] + random.normal(0, 0.25)
+    shape = 1.2 + 0.6 * np.sin((index.hour - 8) * np.pi / 12) + 0.3 * (index.weekday >= 5)
+    return hourly_rows(pd.Series(np.clip(shape + noise, 0.05, None), index=index), pd.Series(1.0, index=index))
+
+
+def half_year_hours(real_data: Path) -> pd.DataFrame:
+    """Rows of the half-year file."""
+    minutes = half_year_minutes(real_data).resample("h")
+    return hourly_rows(minutes.mean(), minutes.count() / 60)
+
+
+def hourly_rows(load_kw: pd.Series, completeness: pd.Series) -> pd.DataFrame:
+    """Build the declared columns but for _ingested_at from one meter's hours."""
+    index = pd.DatetimeIndex(load_kw.index)
+    past = load_kw.shift(1)
+    measured = load_kw.notna()
+    last = pd.Series(index.to_numpy(), index=index).where(measured).shift(1).ffill() + pd.Timedelta(hours=1)
+    rows = {
+        "meter_id": METER,
+        "event_date": index.date,
+        "hour_start": index.to_numpy(),
+        "occurrence": 1,
+        "available_at": last.fillna(pd.Series(index, index=index)).to_numpy(),
+        "load_kw": load_kw.to_numpy(),
+        "completeness_ratio": completeness.to_numpy(),
+        "hour": index.hour,
+        "weekday": index.weekday,
+        "month": index.month,
+        "is_holiday": False,
+    }
+    rows |= {f"load_kw_lag_{hours}": load_kw.shift(hours).to_numpy() for hours in LAGS}
+    for hours in ROLLING_HOURS:
+        window = past.rolling(hours, min_periods=max(2, hours // 2))
+        rows |= {f"load_kw_mean_{hours}": window.mean().to_numpy(), f"load_kw_std_{hours}": window.std().to_numpy()}
+    trend = past.rolling(WEEK, min_periods=24).mean()
+    cycle = [(load_kw - trend).shift(WEEK * number) for number in range(1, 5)]
+    rows["load_kw_trend"] = trend.to_numpy()
+    rows["load_kw_seasonal"] = pd.concat(cycle, axis=1).mean(axis=1).to_numpy()
+    return pd.DataFrame(rows)
+
+
+def publish_hours(settings: Settings, hours: pd.DataFrame) -> int:
+    """Put the hours in place of all rows of gold.load_hourly; return the snapshot that has them."""
+    require_tables(settings, [GOLD_LOAD_HOURLY])
+    iceberg = load(settings, GOLD_LOAD_HOURLY)
+    rows = hours.assign(_ingested_at=datetime.now(UTC))
+    columns = [
+        pa.array(rows[field.name].to_numpy(), type=field.type, from_pandas=True)
+        if field.name not in ("event_date", "_ingested_at")
+        else pa.array(rows[field.name].to_list(), type=field.type)
+        for field in arrow_schema(GOLD_LOAD_HOURLY)
+    ]
+    iceberg.overwrite(pa.table(columns, schema=arrow_schema(GOLD_LOAD_HOURLY)))
+    snapshot = load(settings, GOLD_LOAD_HOURLY).current_snapshot()
+    assert snapshot is not None
+    return snapshot.snapshot_id
