@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import pyarrow as pa
@@ -24,6 +24,10 @@ class RowFilter:
     day_column: str = "event_date"
     first: date | None = None
     last_exclusive: date | None = None
+
+    def until(self, last_exclusive: date) -> RowFilter:
+        """Return the same rows of all days before one."""
+        return replace(self, first=None, last_exclusive=last_exclusive)
 
     def expression(self) -> BooleanExpression:
         """Return it as PyIceberg prunes files by it; values are bound, never spelled into a text."""
