@@ -13,8 +13,8 @@ import numpy as np
 
 from ml.examples import Floats
 
-BINS = 6
-"""With five folds on half a year, 280 errors each; ten bins left the ends of the interval to 16 of them."""
+BINS = 4
+"""Of 1, 2, 3, 4, 6 and 8 the one whose coverage on later folds was nearest to 80 %: 79.6 % at 1 h, 81.1 % at 24 h."""
 
 
 @dataclass(frozen=True)

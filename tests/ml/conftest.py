@@ -1,4 +1,4 @@
-"""gold.load_hourly of a test, made from real or generated readings with pandas and written through PyIceberg.
+"""Fixtures of training: gold.load_hourly made from real or generated readings with pandas, and a store of MLflow.
 
 Tests of training need the table and not the Spark jobs that fill it. Hours follow the table's declaration: each feature
 rests on earlier hours alone.
@@ -6,19 +6,35 @@ rests on earlier hours alone.
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pytest
 
 from lakehouse.catalog import load, require_tables
 from lakehouse.schema import arrow_schema
-from lakehouse.settings import Settings
+from lakehouse.settings import Settings, read_settings
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY, LAGS, ROLLING_HOURS
 
+MODEL = "household_power_lgbm"
+QUICK = (
+    "rounds=60",
+    "num_leaves=7",
+    "learning_rate=0.1",
+    "split.folds=2",
+    "data.minimum_rows=500",
+    "gate.thresholds={rmse_kw_h1: {maximum: 5.0}}",
+)
+"""Of the real configuration what makes a test quick; the gate then asks to beat the naive forecasts alone."""
 METER = "household.UCI"
 WEEK = 168
 
@@ -96,3 +112,97 @@ def publish_hours(settings: Settings, hours: pd.DataFrame) -> int:
     snapshot = load(settings, GOLD_LOAD_HOURLY).current_snapshot()
     assert snapshot is not None
     return snapshot.snapshot_id
+
+
+def table_of(hours: pd.DataFrame) -> pa.Table:
+    """Return the hours as gold gives them."""
+    return pa.Table.from_pandas(hours, preserve_index=False)
+
+
+@dataclass
+class Training:
+    """A lakehouse of a test with gold in it, and what its training works with."""
+
+    settings: Settings
+    context: Any
+    lines: list[str]
+
+    def train(self, overrides: Sequence[str] = (), **arguments: Any) -> Any:
+        """Train the real configuration, made quick; with a run id, go on with that run."""
+        from ml.steps import train_model
+
+        chosen = () if "run_id" in arguments else (*QUICK, *overrides)
+        return train_model(self.context, MODEL, overrides=chosen, **arguments)
+
+    def run(self, run_id: str) -> Any:
+        """Read a run back."""
+        from ml.tracking import read_run
+
+        return read_run(self.context, run_id)
+
+    def keep(self) -> Callable[[], None]:
+        """Remember catalog and MLflow's store as they are; what is returned brings them back.
+
+        Both are databases that point to files that are never changed, so the databases are enough.
+        """
+        paths = [self.settings.catalog_file, Path(self.settings.mlflow_tracking_uri.removeprefix("sqlite:///"))]
+        copies = []
+        for path in paths:
+            copy = sqlite3.connect(":memory:", check_same_thread=False)
+            with sqlite3.connect(path) as source:
+                source.backup(copy)
+            copies.append(copy)
+
+        def bring_back() -> None:
+            for path, copy in zip(paths, copies, strict=True):
+                with sqlite3.connect(path) as target:
+                    copy.backup(target)
+
+        return bring_back
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of MLflow without runs: making one takes seconds."""
+    from ml.tracking import open_tracking
+
+    home = tmp_path_factory.mktemp("mlflow")
+    context = open_tracking(read_settings({"LAKEHOUSE_HOME": str(home)}), lambda line: None)
+    context.client.search_experiments()
+    return home / "mlflow" / "mlflow.db"
+
+
+@pytest.fixture(scope="module")
+def make_training(empty_mlflow: Path) -> Callable[[Path, pd.DataFrame], Training]:
+    """Make a lakehouse with hours in gold below a folder."""
+
+    def make(home: Path, hours: pd.DataFrame) -> Training:
+        from ml.tracking import open_tracking
+
+        settings = read_settings({"LAKEHOUSE_HOME": str(home)})
+        (home / "mlflow").mkdir(parents=True)
+        shutil.copy(empty_mlflow, home / "mlflow" / "mlflow.db")
+        publish_hours(settings, hours)
+        lines: list[str] = []
+        return Training(settings, open_tracking(settings, lines.append), lines)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def training(make_training: Any, tmp_path_factory: pytest.TempPathFactory) -> Training:
+    """A lakehouse with generated hours, shared by the tests of a module."""
+    return make_training(tmp_path_factory.mktemp("training") / "home", generated_hours())
+
+
+@pytest.fixture(scope="session")
+def hours() -> Any:
+    """hours.generated(days, seed), hours.half_year(real_data), hours.table(frame), hours.publish(settings, frame)."""
+
+    class Hours:
+        generated = staticmethod(generated_hours)
+        half_year = staticmethod(half_year_hours)
+        table = staticmethod(table_of)
+        publish = staticmethod(publish_hours)
+
+    return Hours
