@@ -13,6 +13,8 @@ from lakehouse.errors import ExitCode, LakehouseError
 INDEX = "model.json"
 SUFFIXES = (".txt", ".json")
 """LightGBM's text, XGBoost's and our JSON. A pickle is a program and is neither written nor read."""
+ADDED_BY_MLFLOW = "registered_model_meta"
+"""MLflow 3.17 writes this file beside a model that somebody loads as models:/name@alias from a local folder."""
 
 
 class TamperedError(LakehouseError):
@@ -60,5 +62,7 @@ def tree_sha256(folder: Path) -> str:
     """Hash the names and contents of every file below a folder: what a registered version is known by."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if path.relative_to(folder).as_posix() == ADDED_BY_MLFLOW:
+            continue
         digest.update(f"{path.relative_to(folder).as_posix()}\0{file_sha256(path)}\n".encode())
     return digest.hexdigest()

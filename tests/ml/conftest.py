@@ -51,13 +51,14 @@ def half_year_minutes(real_data: Path) -> pd.Series:
 
 
 def generated_hours(days: int = 60, seed: int = 7) -> pd.DataFrame:
-    """Hours with a daily and a weekly shape and noise that remembers the hour before; for tests of mechanics."""
+    """Hours with a daily shape, a level that swings over weeks, and noise that remembers; for tests of mechanics."""
     random = np.random.default_rng(seed)
     index = pd.date_range("2007-01-01", periods=days * 24, freq="h")
     noise = np.zeros(len(index))
     for position in range(1, len(index)):
         noise[position] = 0.6 * noise[position - 1] + random.normal(0, 0.25)
-    shape = 1.2 + 0.6 * np.sin((index.hour - 8) * np.pi / 12) + 0.3 * (index.weekday >= 5)
+    shape = 1.8 + 0.6 * np.sin((index.hour - 8) * np.pi / 12) + 0.3 * (index.weekday >= 5)
+    shape = shape + 0.7 * np.sin(np.arange(len(index)) * 2 * np.pi / (11 * 24))
     return hourly_rows(pd.Series(np.clip(shape + noise, 0.05, None), index=index), pd.Series(1.0, index=index))
 
 
