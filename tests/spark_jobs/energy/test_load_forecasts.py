@@ -80,7 +80,7 @@ def test_same_file_again_publishes_nothing(lake, deliver):
         pytest.param(forecast(load_kw_upper=0.9), "interval_holds_forecast", id="outside its interval"),
         pytest.param(forecast(event_date=NEXT), "event_date_is_target_day", id="other day"),
         pytest.param(forecast(origin_start=datetime(2007, 6, 2)), "target_not_before_origin", id="of the past"),
-        pytest.param(forecast(load_kw=None), "load_kw_not_null", id="no value"),
+        pytest.param({**forecast(), "load_kw": None}, "load_kw_not_null", id="no value"),
     ],
 )
 def test_wrong_forecasts_do_not_reach_main(lake, deliver, row, rule):
