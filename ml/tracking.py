@@ -81,7 +81,11 @@ def open_tracking(settings: Settings, say: Say) -> Context:
     for name in LOUD_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
     if settings.mlflow_tracking_uri.startswith("sqlite:///"):
-        Path(settings.mlflow_tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(settings.mlflow_tracking_uri.removeprefix("sqlite:///")).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UnavailableError(f"MLflow's store: {folder} can't be made ({error.strerror})") from None
     with mlflow_errors():
         import mlflow
         from mlflow import MlflowClient
