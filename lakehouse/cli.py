@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from importlib.metadata import entry_points
 from typing import Annotated, NoReturn
 
 import typer
@@ -15,6 +16,9 @@ from lakehouse.commands import jobs, reading
 from lakehouse.errors import ExitCode, LakehouseError
 
 logger = logging.getLogger(__name__)
+
+COMMANDS = "lakehouse.commands"
+"""Entry points by which packages above this floor bring their commands (pyproject.toml)."""
 
 app = typer.Typer(
     name="lakehouse",
@@ -34,6 +38,8 @@ app.add_typer(fetch_app, name="fetch")
 for command in (reading.doctor, jobs.demo, jobs.run, reading.tables, jobs.migrate, reading.query, jobs.report):
     app.command()(command)
 fetch_app.command()(jobs.binance)
+for plugged in entry_points(group=COMMANDS):
+    app.command()(plugged.load())
 
 
 @app.callback()

@@ -53,6 +53,16 @@ class Settings(BaseSettings):
     driver_memory: str = Field(default="4g", pattern=r"^[1-9][0-9]*[mg]$")
     shuffle_partitions: int = Field(default=8, ge=1, description="A few times the cores of the whole cluster.")
 
+    mlflow_tracking: str = Field(
+        default="", description="MLflow's store of runs and versions; default sqlite:///<home>/mlflow/mlflow.db."
+    )
+    mlflow_artifacts: str = Field(
+        default="", description="Root of MLflow's files; default file://<home>/mlflow/artifacts."
+    )
+    failed_run_tag_max_age_days: int = Field(
+        default=7, ge=1, description="How long the tag of a training run without a registered version is kept."
+    )
+
     audit_branch_max_age_days: int = Field(default=7, ge=1, description="How long a failed audit's branch is kept.")
     publish_attempts: int = Field(default=3, ge=1, description="How often a run restages where main moved meanwhile.")
 
@@ -86,6 +96,21 @@ class Settings(BaseSettings):
     def warehouse_uri(self) -> str:
         """Root of the tables' files as a URI, without a slash at the end."""
         return (self.warehouse or (self.home / "warehouse").as_uri()).rstrip("/")
+
+    @property
+    def mlflow_tracking_uri(self) -> str:
+        """MLflow's store as MLflow reads it; may hold a password in the stack profile, so never print it."""
+        return self.mlflow_tracking or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+
+    @property
+    def mlflow_artifacts_uri(self) -> str:
+        """Root of MLflow's files as a URI, without a slash at the end."""
+        return (self.mlflow_artifacts or (self.home / "mlflow" / "artifacts").as_uri()).rstrip("/")
+
+    @property
+    def forecasts(self) -> Path:
+        """Folder of forecasts that are computed and not published yet."""
+        return self.home / "forecasts"
 
     @property
     def catalog_file(self) -> Path:

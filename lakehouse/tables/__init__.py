@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from lakehouse.errors import BadInputError
-from lakehouse.tables import energy, finance, logs
+from lakehouse.tables import energy, finance, logs, registry
 from lakehouse.tables.model import CATALOG, Column, Table
 
-TABLES: tuple[Table, ...] = (*finance.TABLES, *energy.TABLES, *logs.TABLES)
+TABLES: tuple[Table, ...] = (*finance.TABLES, *energy.TABLES, *registry.TABLES, *logs.TABLES)
 
 __all__ = ["CATALOG", "TABLES", "Column", "Table", "find_table"]
 

@@ -245,4 +245,42 @@ GOLD_LOAD_HOURLY = Table(
     replaced_by="event_date",
 )
 
-TABLES = (BRONZE_POWER_READINGS, SILVER_POWER_READINGS, SILVER_POWER_READINGS_REJECTED, GOLD_LOAD_HOURLY)
+GOLD_LOAD_FORECASTS = Table(
+    layer="gold",
+    name="load_forecasts",
+    doc="Forecasts of the hourly mean load per model version, meter, hour and horizon, with an interval.",
+    columns=(
+        METER_ID,
+        Column("event_date", "date", "Civil day of the forecast hour, local time of the meter."),
+        Column("target_start", "timestamp_ntz", "Start of the forecast hour, local civil time of the meter."),
+        Column("target_occurrence", "int", "1; 2 where the clock shows the hour a second time.", minimum=1, maximum=2),
+        Column("horizon", "int", "Hours ahead; 1 is the hour that begins when the forecast is made.", "h", minimum=1),
+        Column(
+            "origin_start",
+            "timestamp_ntz",
+            "Start of the hour that the forecast is made at, local: nothing later was used.",
+        ),
+        Column("load_kw", "double", "Forecast of the mean active power of the hour.", "kW"),
+        Column("load_kw_lower", "double", "Lower end of the interval.", "kW"),
+        Column("load_kw_upper", "double", "Upper end of the interval.", "kW"),
+        Column("interval_ratio", "double", "Share of hours that the interval is to hold.", minimum=0, maximum=1),
+        Column("model_name", "string", "Registered model, e.g. household_power_lgbm."),
+        Column("model_version", "int", "Its version.", minimum=1),
+        Column("snapshot_id", "bigint", "Snapshot of gold.load_hourly that the features were read at."),
+        Column("made_at", "timestamp", "When the run that published the forecast began, UTC."),
+        Column("_source_sha256", "string", "SHA-256 of the file of forecasts, hex."),
+        INGESTED_AT,
+    ),
+    primary_key=("model_name", "model_version", "meter_id", "target_start", "target_occurrence", "horizon"),
+    partitioned_by=("event_date",),
+    sorted_by=("meter_id", "target_start", "horizon"),
+    replaced_by="event_date",
+)
+
+TABLES = (
+    BRONZE_POWER_READINGS,
+    SILVER_POWER_READINGS,
+    SILVER_POWER_READINGS_REJECTED,
+    GOLD_LOAD_HOURLY,
+    GOLD_LOAD_FORECASTS,
+)

@@ -8,7 +8,7 @@ from typing import Literal
 
 CATALOG = "lakehouse"
 
-Layer = Literal["bronze", "silver", "gold", "ops", "quality"]
+Layer = Literal["bronze", "silver", "gold", "ops", "quality", "registry"]
 Kind = Literal["data", "log"]
 
 

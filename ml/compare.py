@@ -1,0 +1,67 @@
+"""Is one model better than another on the same rows? The Diebold-Mariano test, with a variance that knows overlap.
+
+Forecasts of neighbouring hours err alike, so losses are correlated: Newey and West's variance (1987) over at least
+horizon - 1 lags, and the small-sample factor of Harvey, Leybourne and Newbold (1997).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lakehouse.errors import BadInputError
+from ml.examples import Floats
+
+TEST_NAME = "Diebold-Mariano, Newey-West variance, one-sided"
+MINIMUM_ROWS = 168
+"""A week: below it the variance of correlated losses is a guess."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the test saw; `p_value` is the chance of such a lead where the challenger is not better."""
+
+    rows: int
+    challenger_loss: float
+    incumbent_loss: float
+    statistic: float
+    p_value: float
+
+
+def diebold_mariano(challenger: Floats, incumbent: Floats, horizon: int) -> Comparison:
+    """Test whether the challenger's losses are lower; both are of the same rows in the order of time.
+
+    Raises:
+        BadInputError: fewer rows than a week.
+    """
+    count = len(challenger)
+    if count < MINIMUM_ROWS or len(incumbent) != count:
+        raise BadInputError(f"{count} rows to compare on; expected at least {MINIMUM_ROWS} that both models forecast")
+    gain = incumbent - challenger
+    lags = max(horizon - 1, math.floor(4 * (count / 100) ** (2 / 9)))
+    centred = gain - gain.mean()
+    covariances = [float(centred[lag:] @ centred[: count - lag]) / count for lag in range(lags + 1)]
+    weights = (1 - lag / (lags + 1) for lag in range(1, lags + 1))
+    variance = covariances[0] + 2 * sum(w * c for w, c in zip(weights, covariances[1:], strict=True))
+    losses = float(challenger.mean()), float(incumbent.mean())
+    if variance <= 0:  # equal losses in every row, or too few to tell
+        return Comparison(count, *losses, 0.0, 1.0)
+    factor = math.sqrt((count + 1 - 2 * horizon + horizon * (horizon - 1) / count) / count)
+    statistic = factor * float(gain.mean()) / math.sqrt(variance / count)
+    return Comparison(count, *losses, statistic, 0.5 * math.erfc(statistic / math.sqrt(2)))
+
+
+def is_better(comparisons: Mapping[int, Comparison], significance: float) -> bool:
+    """Say whether some group is significantly better, the level shared among groups, and none significantly worse."""
+    level = significance / len(comparisons)
+    better = any(found.p_value < level for found in comparisons.values())
+    worse = any(1 - found.p_value < level for found in comparisons.values())
+    return better and not worse
+
+
+def rmse(errors: Floats) -> float:
+    """Root of the mean squared error."""
+    return float(np.sqrt(np.mean(errors**2)))

@@ -1,0 +1,269 @@
+"""Model configuration: one YAML per model, beside its code, checked against a schema; errors name file and line.
+
+What every model has is here. What belongs to one kind of model (features, split, hyperparameters) is in the domain's
+config.py, whose CONFIGS maps the name of the code to its schema. No heavy import: Dags read configurations, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import re
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from lakehouse.errors import BadInputError
+from lakehouse.tables import TABLES
+from ml.yaml_lines import Document, Place, parse_value, read_yaml
+
+FOLDER = Path(__file__).parent
+
+NAME = r"^[a-z][a-z0-9_]{1,62}$"
+"""What models, tags, pools and files are called: safe in a path, in SQL and as a name of a tag."""
+Name = Annotated[str, Field(pattern=NAME)]
+CRON_FIELD = re.compile(r"[0-9*,/\-]+")
+FIXED = ("name", "domain", "code")
+"""What --set may not change: it would be another model."""
+
+
+class Section(BaseModel):
+    """A part of a configuration: no unknown keys, no conversion of a text to a number, no change once it is read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class TrainingWindow(Section):
+    """Days of gold that training reads, `[first, last_exclusive)`; None is open."""
+
+    first: date | None = None
+    last_exclusive: date | None = None
+
+    @model_validator(mode="after")
+    def _holds_a_day(self) -> Self:
+        if self.first and self.last_exclusive and self.first >= self.last_exclusive:
+            raise ValueError(f"[{self.first}, {self.last_exclusive}) holds no day")
+        return self
+
+
+class DataChecks(Section):
+    """What prepare demands of gold before anything is trained."""
+
+    minimum_rows: int = Field(ge=1)
+    maximum_age_days: int | None = Field(default=None, ge=1)
+    """Days from the newest row to now; None for data that has ended."""
+
+
+class Threshold(Section):
+    """Limits of one metric, both inclusive."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if self.minimum is None and self.maximum is None:
+            raise ValueError("expected minimum, maximum or both")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"minimum {self.minimum} is above maximum {self.maximum}")
+        return self
+
+
+class Gate(Section):
+    """What a model must reach to be registered; that it beats the strongest baseline is demanded in any case."""
+
+    thresholds: dict[str, Threshold] = Field(min_length=1)
+    significance: float = Field(gt=0, lt=0.5)
+    """Of the paired test against the champion: the chance of promoting an equal model."""
+
+
+class Resources(Section):
+    """What a training process is given; `threads` is also what makes its result repeatable."""
+
+    device: Literal["cpu", "gpu"]
+    threads: int = Field(ge=1, le=256)
+    memory: str = Field(pattern=r"^[1-9][0-9]*[mg]$")
+
+
+class Schedule(Section):
+    """How an orchestrator runs the model."""
+
+    retrain: str | None
+    """Five fields of cron, UTC; None is by hand."""
+    pool: Name
+    queue: Name
+    priority: int = Field(ge=1, le=1000)
+    retries: int = Field(ge=0, le=10)
+
+    @field_validator("retrain")
+    @classmethod
+    def _is_cron(cls, text: str | None) -> str | None:
+        if text is not None and (len(text.split()) != 5 or not all(map(CRON_FIELD.fullmatch, text.split()))):
+            raise ValueError("expected five fields of cron like '0 3 1 * *', or null")
+        return text
+
+
+class ModelConfig(Section):
+    """What every model's configuration has."""
+
+    name: Name
+    domain: Name
+    code: Name
+    """Module ml.<domain>.<code> that trains it."""
+    description: str = Field(min_length=1)
+    owner: str = Field(min_length=1)
+    table: str
+    model_type: Name
+    hyperparameters: Section
+    """A section per model type; those of the chosen one count."""
+    seed: int = Field(ge=0, lt=2**31)
+    training_window: TrainingWindow
+    data: DataChecks
+    gate: Gate
+    experiment: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{2,62}$")
+    is_approval_needed: bool
+    resources: Resources
+    schedule: Schedule
+    image: str = Field(pattern=r"^[a-z0-9][a-z0-9./:_@-]*$")
+
+    @field_validator("table")
+    @classmethod
+    def _is_gold(cls, identifier: str) -> str:
+        gold = [table.identifier for table in TABLES if table.layer == "gold"]
+        if identifier not in gold:
+            raise ValueError(f"no gold table {identifier!r} is declared; there are {', '.join(gold)}")
+        return identifier
+
+    def as_json(self) -> str:
+        """Return everything that the model depends on; equal configurations give equal texts."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the configuration, hex."""
+        return hashlib.sha256(self.as_json().encode()).hexdigest()
+
+    def chosen_hyperparameters(self) -> dict[str, Any]:
+        """Return those of the chosen model_type."""
+        chosen: Section = getattr(self.hyperparameters, self.model_type)
+        return chosen.model_dump(mode="json")
+
+
+def config_files() -> dict[str, Path]:
+    """Return the configuration files by the name of their model."""
+    return {path.stem: path for path in sorted(FOLDER.glob("*/*.yaml"))}
+
+
+def find_config(name: str, overrides: Sequence[str] = ()) -> ModelConfig:
+    """Read the configuration of a model by its name, changed by `key=value` overrides.
+
+    Raises:
+        BadInputError: there is no such model, or its configuration is wrong: which file and line, and what is expected.
+    """
+    files = config_files()
+    if name not in files:
+        raise BadInputError(f"no model {name!r}; there are {', '.join(files) or 'none'}")
+    return read_config(files[name], overrides)
+
+
+def read_config(path: Path, overrides: Sequence[str] = ()) -> ModelConfig:
+    """Read one configuration file.
+
+    Raises:
+        BadInputError: the file or an override is wrong.
+    """
+    document = read_yaml(path)
+    schema = find_schema(document)
+    for override in overrides:
+        apply_override(document, override, schema)
+    config = check(document, schema)
+    if config.name != path.stem:
+        raise BadInputError(f"{document.where(('name',))}: the file is named after its model: expected {path.stem}")
+    return config
+
+
+def parse_config(text: str, source: str) -> ModelConfig:
+    """Read a configuration back from what `as_json` wrote.
+
+    Raises:
+        BadInputError: it no longer fits the schema.
+    """
+    values = json.loads(text)
+    document = Document(source, values, {(): 1})
+    return check(document, find_schema(document))
+
+
+def find_schema(document: Document) -> type[ModelConfig]:
+    """Return the schema of the code that the configuration names.
+
+    Raises:
+        BadInputError: there is no such domain or code.
+    """
+    for key in ("domain", "code"):
+        value = document.values.get(key)
+        if not isinstance(value, str) or not re.fullmatch(NAME, value):
+            raise BadInputError(f"{document.where((key,))}: {key}: expected a name like energy, found {value!r}")
+    domain, code = document.values["domain"], document.values["code"]
+    domains = sorted(path.parent.name for path in FOLDER.glob("*/config.py"))
+    if domain not in domains:
+        raise BadInputError(f"{document.where(('domain',))}: no domain {domain!r}; there are {', '.join(domains)}")
+    schemas: dict[str, type[ModelConfig]] = importlib.import_module(f"ml.{domain}.config").CONFIGS
+    if code not in schemas:
+        raise BadInputError(f"{document.where(('code',))}: no code {code!r}; there are {', '.join(schemas)}")
+    return schemas[code]
+
+
+def apply_override(document: Document, override: str, schema: type[ModelConfig]) -> None:
+    """Change one value: `seed=3`, `gate.significance=0.1`, or a hyperparameter of the chosen type by its name alone.
+
+    Raises:
+        BadInputError: not key=value, or a key that the configuration has not.
+    """
+    key, equals, text = override.partition("=")
+    origin = f"--set {override}"
+    place: Place = tuple(key.strip().split("."))
+    if not equals or not all(place):
+        raise BadInputError(f"{origin}: expected key=value, e.g. num_leaves=63")
+    if place[0] in FIXED:
+        raise BadInputError(f"{origin}: {place[0]} says which model it is; make a configuration of its own")
+    if len(place) == 1 and place[0] not in schema.model_fields:
+        place = ("hyperparameters", str(document.values.get("model_type")), place[0])
+    target = document.values
+    for step in place[:-1]:
+        inner = target.get(str(step))
+        if not isinstance(inner, dict):
+            raise BadInputError(f"{origin}: the configuration has no {'.'.join(map(str, place[:-1]))}")
+        target = inner
+    target[str(place[-1])] = parse_value(text)
+    document.origins[place] = origin
+
+
+def check(document: Document, schema: type[ModelConfig]) -> ModelConfig:
+    """Hold the values against a schema.
+
+    Raises:
+        BadInputError: what is wrong, each with its file and line, in one line.
+    """
+    try:
+        # JSON mode: a list may become a tuple and a text a date; numbers and truth values stay what they are
+        values = json.dumps(document.values, default=str)
+        return schema.model_validate_json(values)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        raise BadInputError("; ".join(describe(document, dict(item)) for item in found)) from None
+
+
+def describe(document: Document, item: dict[str, Any]) -> str:
+    """Say where one value is wrong and what was expected."""
+    place: Place = tuple(part for part in item["loc"] if part != "[key]")
+    name = ".".join(map(str, place))
+    words = {"extra_forbidden": "no such key", "missing": "missing"}.get(item["type"], "")
+    if not words:
+        words = item["msg"].removeprefix("Value error, ")
+        if isinstance(item["input"], (str, int, float, bool)) and "found" not in words:
+            words += f", found {item['input']!r}"
+    return f"{document.where(place)}: {name}: {words[:1].lower()}{words[1:]}"

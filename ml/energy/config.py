@@ -1,0 +1,147 @@
+"""Schemas of the energy models' configurations."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from lakehouse.tables.energy import GOLD_LOAD_HOURLY, LAGS, ROLLING_HOURS
+from ml.config import ModelConfig, Section
+
+ORIGIN_FEATURES = (
+    "hour",
+    "weekday",
+    "month",
+    "is_holiday",
+    *(f"load_kw_lag_{hours}" for hours in LAGS),
+    *(f"load_kw_{name}_{hours}" for hours in ROLLING_HOURS for name in ("mean", "std")),
+    "load_kw_trend",
+    "load_kw_seasonal",
+)
+"""Columns of gold that are known when the row's hour begins."""
+
+SAME_HOUR_DAYS = (1, 2, 3, 7)
+TARGET_FEATURES = (
+    "target_hour",
+    "target_weekday",
+    "target_is_weekend",
+    "target_hour_sin",
+    "target_hour_cos",
+    *(f"same_hour_{days}d" for days in SAME_HOUR_DAYS),
+    "same_hour_mean_7d",
+    "same_hour_min_7d",
+    "same_hour_max_7d",
+    "same_hour_mean_4w",
+    "same_hour_profile",
+)
+"""Built when training (ml/energy/features.py): the forecast hour's calendar, and loads of that hour on earlier days."""
+
+
+class BoostedTrees(Section):
+    """Hyperparameters of LightGBM, with its own names but for `rounds`, the number of trees."""
+
+    rounds: int = Field(ge=1, le=100_000)
+    num_leaves: int = Field(ge=2, le=131_072)
+    learning_rate: float = Field(gt=0, le=1)
+    min_data_in_leaf: int = Field(ge=1)
+    feature_fraction: float = Field(gt=0, le=1)
+    bagging_fraction: float = Field(gt=0, le=1)
+    lambda_l2: float = Field(ge=0)
+
+
+class XGBoostTrees(Section):
+    """Hyperparameters of XGBoost, with its own names but for `rounds`."""
+
+    rounds: int = Field(ge=1, le=100_000)
+    max_depth: int = Field(ge=1, le=30)
+    learning_rate: float = Field(gt=0, le=1)
+    min_child_weight: float = Field(ge=0)
+    colsample_bynode: float = Field(gt=0, le=1)
+    subsample: float = Field(gt=0, le=1)
+    reg_lambda: float = Field(ge=0)
+
+
+class RandomForest(Section):
+    """Hyperparameters of a random forest, which LightGBM grows: its trees have a text format."""
+
+    trees: int = Field(ge=1, le=10_000)
+    num_leaves: int = Field(ge=2, le=131_072)
+    min_data_in_leaf: int = Field(ge=1)
+    feature_fraction: float = Field(gt=0, le=1)
+    bagging_fraction: float = Field(gt=0, lt=1)
+
+
+class Linear(Section):
+    """Hyperparameters of ridge regression on standardized features."""
+
+    l2: float = Field(ge=0)
+
+
+class Hyperparameters(Section):
+    """One section per model type that the configuration can be switched to."""
+
+    lightgbm: BoostedTrees | None = None
+    xgboost: XGBoostTrees | None = None
+    random_forest: RandomForest | None = None
+    linear: Linear | None = None
+
+
+class RollingOrigin(Section):
+    """How hours are split by time. Between training and test lies a gap as long as the horizon."""
+
+    test_ratio: float = Field(gt=0, lt=0.9)
+    """Last share of the hours: what the gate looks at."""
+    folds: int = Field(ge=2, le=50)
+    """Rolling origins before the test, for the interval and for how steady the errors are."""
+    first_fold_ratio: float = Field(gt=0, lt=1)
+    """Share of the hours before the test that the first fold trains on."""
+
+
+class PowerConfig(ModelConfig):
+    """A forecast of the hourly load of one meter."""
+
+    code: Literal["power_lgbm"]
+    meter_id: str = Field(min_length=1)
+    target: Literal["load_kw"]
+    features: tuple[str, ...] = Field(min_length=1)
+    horizons: tuple[int, ...] = Field(min_length=1)
+    interval: float = Field(gt=0, lt=1)
+    split: RollingOrigin
+    model_type: Literal["lightgbm", "xgboost", "random_forest", "linear"]
+    hyperparameters: Hyperparameters
+
+    @field_validator("table")
+    @classmethod
+    def _is_hourly_load(cls, identifier: str) -> str:
+        if identifier != GOLD_LOAD_HOURLY.identifier:
+            raise ValueError(f"expected {GOLD_LOAD_HOURLY.identifier}")
+        return identifier
+
+    @field_validator("features")
+    @classmethod
+    def _are_known_when_forecast_is_made(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name in ("load_kw", "completeness_ratio"):
+                raise ValueError(f"{name} of a row is measured after the row's hour began: a feature from the future")
+            if name not in ORIGIN_FEATURES and name not in TARGET_FEATURES:
+                raise ValueError(f"no feature {name!r}; there are {', '.join((*ORIGIN_FEATURES, *TARGET_FEATURES))}")
+        if len(set(names)) != len(names):
+            raise ValueError(f"twice there: {', '.join(sorted({name for name in names if names.count(name) > 1}))}")
+        return names
+
+    @field_validator("horizons")
+    @classmethod
+    def _are_hours_of_a_day(cls, hours: tuple[int, ...]) -> tuple[int, ...]:
+        if list(hours) != sorted(set(hours)) or hours[0] < 1 or hours[-1] > 24:
+            raise ValueError("expected ascending hours between 1 and 24")
+        return hours
+
+    @model_validator(mode="after")
+    def _has_hyperparameters_of_its_type(self) -> Self:
+        if getattr(self.hyperparameters, self.model_type) is None:
+            raise ValueError(f"hyperparameters.{self.model_type} is missing")
+        return self
+
+
+CONFIGS: dict[str, type[ModelConfig]] = {"power_lgbm": PowerConfig}

@@ -1,0 +1,68 @@
+"""What the common steps ask of the code of a model; a domain's module gives one `MODEL` and knows no MLflow.
+
+The steps read gold, pin, track, judge, register and promote; the code says which columns and rows it wants, learns,
+forecasts and draws. Its model is a folder of text files, so that nothing that is loaded can run code.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ml.config import ModelConfig
+from ml.gold import RowFilter
+
+Say = Callable[[str], None]
+"""Shows progress to a person."""
+
+SCORE_COLUMNS = ("example", "group", "truth", "forecast", "loss", "baseline_loss", "is_test", "is_trained_on")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came of the test rows. `metrics` are named as the configuration's thresholds name them.
+
+    `baselines` says, for each group of rows that are judged together (a horizon), which naive forecast was strongest.
+    """
+
+    metrics: Mapping[str, float]
+    baselines: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class Model:
+    """The code of one kind of model.
+
+    `score` returns SCORE_COLUMNS at least, one row per example and group, in the order of time, for all rows given:
+    `example` names a row alike for every model of the same target. `baseline_loss` is that of the group's strongest
+    naive forecast.
+    """
+
+    columns: Callable[[Any], tuple[str, ...]]
+    row_filter: Callable[[Any], RowFilter]
+    newest: Callable[[Any, pa.Table], datetime]
+    check: Callable[[Any, pa.Table], None]
+    train: Callable[[Any, pa.Table, Path, Say], Mapping[str, list[float]]]
+    score: Callable[[Any, pa.Table, Path], pa.Table]
+    evaluate: Callable[[Any, pa.Table], Evaluation]
+    plot: Callable[[Any, pa.Table, Path, Path], None]
+    predict: Callable[[Any, pa.Table, Path, datetime, datetime], pa.Table]
+    example: Callable[[Any, pa.Table], pa.Table]
+    predict_features: Callable[[Path, pa.Table], pa.Table]
+    publish_job: str
+    """Script below spark_jobs that publishes what `predict` returns."""
+    packages: Callable[[Any], tuple[str, ...]]
+    """Packages, by their names on the index, that the model's files need to be read."""
+
+
+def find_model(config: ModelConfig) -> Model:
+    """Return the code that a configuration names."""
+    module = importlib.import_module(f"ml.{config.domain}.{config.code}")
+    found: Model = module.MODEL
+    return found

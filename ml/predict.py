@@ -1,0 +1,84 @@
+"""Forecasts of a registered version, computed here and published to gold by a Spark job, audited like every table.
+
+Reads   gold at main's snapshot, or as of a point in time
+Writes  <home>/forecasts/<sha256>/forecasts.parquet, gone again once the job has published it
+
+The file's sha256 is the job's key: the same forecasts again publish nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import shutil
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lakehouse.errors import ExitCode
+from lakehouse.jars import ROOT
+from lakehouse.submit import spark_submit
+from lakehouse.tables import find_table
+from ml.gold import choose_snapshot, read_snapshot
+from ml.model import find_model
+from ml.registry import MODEL_FILES, download_model, resolve
+from ml.tracking import Context, TrainingRun, mlflow_errors
+
+FILE = "forecasts.parquet"
+
+
+def publish_forecasts(context: Context, reference: str, days: Sequence[date], as_of: str | None) -> int:
+    """Forecast days and publish them; return the job's exit code."""
+    with mlflow_errors():
+        version, run = resolve(context, reference)
+        forecasts = forecast_days(context, run, version, days, as_of)
+    path = write_file(context.settings.forecasts, forecasts)
+    context.say(f"predict: {forecasts.num_rows} forecasts of {run.config.name} version {version}, publishing ...")
+    script = ROOT / "spark_jobs" / find_model(run.config).publish_job
+    code = spark_submit(script, ["--landing", str(path.parent)])
+    if code == ExitCode.DONE:
+        shutil.rmtree(path.parent)
+    else:
+        context.say(f"predict: {path} is kept; the same command publishes it")
+    return code
+
+
+def forecast_days(
+    context: Context, run: TrainingRun, version: int, days: Sequence[date], as_of: str | None
+) -> pa.Table:
+    """Forecast the hours of some days, with what tells where the forecasts come from."""
+    model, config = find_model(run.config), run.config
+    table = find_table(config.table)
+    snapshot_id, _ = choose_snapshot(context.settings, table, as_of)
+    first, last = days[0], days[-1] + timedelta(days=1)
+    wanted = model.row_filter(config).until(last)
+    rows = read_snapshot(context.settings, table, snapshot_id, model.columns(config), wanted)
+    with download_model(context, run) as packed:
+        found = model.predict(config, rows, packed / MODEL_FILES, midnight(first), midnight(last))
+    count = found.num_rows
+    return (
+        found.append_column("event_date", pc.cast(found.column("target_start"), pa.date32()))
+        .append_column("model_name", pa.array([config.name] * count))
+        .append_column("model_version", pa.array(np.full(count, version, dtype=np.int32)))
+        .append_column("snapshot_id", pa.array(np.full(count, snapshot_id)))
+    )
+
+
+def midnight(day: date) -> datetime:
+    """Return the first moment of a civil day."""
+    return datetime(day.year, day.month, day.day)
+
+
+def write_file(folder: Path, forecasts: pa.Table) -> Path:
+    """Write the forecasts into a folder named after their sha256; equal forecasts give equal bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{secrets.token_hex(8)}.partial"
+    pq.write_table(forecasts, partial, compression="zstd")
+    target = folder / hashlib.sha256(partial.read_bytes()).hexdigest() / FILE
+    target.parent.mkdir(exist_ok=True)
+    return partial.replace(target)

@@ -1,0 +1,209 @@
+"""Fixtures of training: gold.load_hourly made from real or generated readings with pandas, and a store of MLflow.
+
+Tests of training need the table and not the Spark jobs that fill it. Hours follow the table's declaration: each feature
+rests on earlier hours alone.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from lakehouse.catalog import load, require_tables
+from lakehouse.schema import arrow_schema
+from lakehouse.settings import Settings, read_settings
+from lakehouse.tables.energy import GOLD_LOAD_HOURLY, LAGS, ROLLING_HOURS
+
+MODEL = "household_power_lgbm"
+QUICK = (
+    "rounds=60",
+    "num_leaves=7",
+    "learning_rate=0.1",
+    "split.folds=2",
+    "data.minimum_rows=500",
+    "gate.thresholds={rmse_kw_h1: {maximum: 5.0}}",
+)
+"""Of the real configuration what makes a test quick; the gate then asks to beat the naive forecasts alone."""
+METER = "household.UCI"
+WEEK = 168
+
+
+def half_year_minutes(real_data: Path) -> pd.Series:
+    """Active power in kW by minute: the `index` column counts minutes, the dates are day first whatever their form."""
+    path = real_data / "household_power" / "half-year" / "household_power_consumption.zip"
+    with zipfile.ZipFile(path) as archive, archive.open(archive.namelist()[0]) as file:
+        rows = pd.read_csv(file, na_values="?", usecols=["index", "Date", "Global_active_power"], dtype={"Date": str})
+    times = pd.Timestamp("2007-01-01") + pd.to_timedelta(rows["index"], unit="min")
+    text = times.dt.day.astype(str) + "/" + times.dt.month.astype(str)
+    assert (rows["Date"].str.rsplit("/", n=1).str[0] == text).all(), "a date is not where its index puts it"
+    return pd.Series(rows["Global_active_power"].to_numpy(float), index=pd.DatetimeIndex(times), name="load_kw")
+
+
+def generated_hours(days: int = 60, seed: int = 7) -> pd.DataFrame:
+    """Hours with a daily shape, a level that swings over weeks, and noise that remembers; for tests of mechanics."""
+    random = np.random.default_rng(seed)
+    index = pd.date_range("2007-01-01", periods=days * 24, freq="h")
+    noise = np.zeros(len(index))
+    for position in range(1, len(index)):
+        noise[position] = 0.6 * noise[position - 1] + random.normal(0, 0.25)
+    shape = 1.8 + 0.6 * np.sin((index.hour - 8) * np.pi / 12) + 0.3 * (index.weekday >= 5)
+    shape = shape + 0.7 * np.sin(np.arange(len(index)) * 2 * np.pi / (11 * 24))
+    return hourly_rows(pd.Series(np.clip(shape + noise, 0.05, None), index=index), pd.Series(1.0, index=index))
+
+
+def half_year_hours(real_data: Path) -> pd.DataFrame:
+    """Rows of the half-year file."""
+    minutes = half_year_minutes(real_data).resample("h")
+    return hourly_rows(minutes.mean(), minutes.count() / 60)
+
+
+def hourly_rows(load_kw: pd.Series, completeness: pd.Series) -> pd.DataFrame:
+    """Build the declared columns but for _ingested_at from one meter's hours."""
+    index = pd.DatetimeIndex(load_kw.index)
+    past = load_kw.shift(1)
+    measured = load_kw.notna()
+    last = pd.Series(index.to_numpy(), index=index).where(measured).shift(1).ffill() + pd.Timedelta(hours=1)
+    rows = {
+        "meter_id": METER,
+        "event_date": index.date,
+        "hour_start": index.to_numpy(),
+        "occurrence": 1,
+        "available_at": last.fillna(pd.Series(index, index=index)).to_numpy(),
+        "load_kw": load_kw.to_numpy(),
+        "completeness_ratio": completeness.to_numpy(),
+        "hour": index.hour,
+        "weekday": index.weekday,
+        "month": index.month,
+        "is_holiday": False,
+    }
+    rows |= {f"load_kw_lag_{hours}": load_kw.shift(hours).to_numpy() for hours in LAGS}
+    for hours in ROLLING_HOURS:
+        window = past.rolling(hours, min_periods=max(2, hours // 2))
+        rows |= {f"load_kw_mean_{hours}": window.mean().to_numpy(), f"load_kw_std_{hours}": window.std().to_numpy()}
+    trend = past.rolling(WEEK, min_periods=24).mean()
+    cycle = [(load_kw - trend).shift(WEEK * number) for number in range(1, 5)]
+    rows["load_kw_trend"] = trend.to_numpy()
+    rows["load_kw_seasonal"] = pd.concat(cycle, axis=1).mean(axis=1).to_numpy()
+    return pd.DataFrame(rows)
+
+
+def publish_hours(settings: Settings, hours: pd.DataFrame) -> int:
+    """Put the hours in place of all rows of gold.load_hourly; return the snapshot that has them."""
+    require_tables(settings, [GOLD_LOAD_HOURLY])
+    iceberg = load(settings, GOLD_LOAD_HOURLY)
+    rows = hours.assign(_ingested_at=datetime.now(UTC))
+    columns = [
+        pa.array(rows[field.name].to_numpy(), type=field.type, from_pandas=True)
+        if field.name not in ("event_date", "_ingested_at")
+        else pa.array(rows[field.name].to_list(), type=field.type)
+        for field in arrow_schema(GOLD_LOAD_HOURLY)
+    ]
+    iceberg.overwrite(pa.table(columns, schema=arrow_schema(GOLD_LOAD_HOURLY)))
+    snapshot = load(settings, GOLD_LOAD_HOURLY).current_snapshot()
+    assert snapshot is not None
+    return snapshot.snapshot_id
+
+
+def table_of(hours: pd.DataFrame) -> pa.Table:
+    """Return the hours as gold gives them."""
+    return pa.Table.from_pandas(hours, preserve_index=False)
+
+
+@dataclass
+class Training:
+    """A lakehouse of a test with gold in it, and what its training works with."""
+
+    settings: Settings
+    context: Any
+    lines: list[str]
+
+    def train(self, overrides: Sequence[str] = (), **arguments: Any) -> Any:
+        """Train the real configuration, made quick; with a run id, go on with that run."""
+        from ml.steps import train_model
+
+        chosen = () if "run_id" in arguments else (*QUICK, *overrides)
+        return train_model(self.context, MODEL, overrides=chosen, **arguments)
+
+    def run(self, run_id: str) -> Any:
+        """Read a run back."""
+        from ml.tracking import read_run
+
+        return read_run(self.context, run_id)
+
+    def keep(self) -> Callable[[], None]:
+        """Remember catalog and MLflow's store as they are; what is returned brings them back.
+
+        Both are databases that point to files that are never changed, so the databases are enough.
+        """
+        paths = [self.settings.catalog_file, Path(self.settings.mlflow_tracking_uri.removeprefix("sqlite:///"))]
+        copies = []
+        for path in paths:
+            copy = sqlite3.connect(":memory:", check_same_thread=False)
+            with sqlite3.connect(path) as source:
+                source.backup(copy)
+            copies.append(copy)
+
+        def bring_back() -> None:
+            for path, copy in zip(paths, copies, strict=True):
+                with sqlite3.connect(path) as target:
+                    copy.backup(target)
+
+        return bring_back
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of MLflow without runs: making one takes seconds."""
+    from ml.tracking import open_tracking
+
+    home = tmp_path_factory.mktemp("mlflow")
+    context = open_tracking(read_settings({"LAKEHOUSE_HOME": str(home)}), lambda line: None)
+    context.client.search_experiments()
+    return home / "mlflow" / "mlflow.db"
+
+
+@pytest.fixture(scope="module")
+def make_training(empty_mlflow: Path) -> Callable[[Path, pd.DataFrame], Training]:
+    """Make a lakehouse with hours in gold below a folder."""
+
+    def make(home: Path, hours: pd.DataFrame) -> Training:
+        from ml.tracking import open_tracking
+
+        settings = read_settings({"LAKEHOUSE_HOME": str(home)})
+        (home / "mlflow").mkdir(parents=True)
+        shutil.copy(empty_mlflow, home / "mlflow" / "mlflow.db")
+        publish_hours(settings, hours)
+        lines: list[str] = []
+        return Training(settings, open_tracking(settings, lines.append), lines)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def training(make_training: Any, tmp_path_factory: pytest.TempPathFactory) -> Training:
+    """A lakehouse with generated hours, shared by the tests of a module."""
+    return make_training(tmp_path_factory.mktemp("training") / "home", generated_hours())
+
+
+@pytest.fixture(scope="session")
+def hours() -> Any:
+    """hours.generated(days, seed), hours.half_year(real_data), hours.table(frame), hours.publish(settings, frame)."""
+
+    class Hours:
+        generated = staticmethod(generated_hours)
+        half_year = staticmethod(half_year_hours)
+        table = staticmethod(table_of)
+        publish = staticmethod(publish_hours)
+
+    return Hours

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from lakehouse.errors import BadInputError
+from ml.compare import Comparison, diebold_mariano, is_better
+
+
+def correlated(random, length, memory):
+    """Noise that remembers, as losses of overlapping forecasts do."""
+    noise = random.normal(0, 1, length)
+    for position in range(1, length):
+        noise[position] += memory * noise[position - 1]
+    return noise
+
+
+def test_statistic_is_that_of_the_formula_written_out():
+    random = np.random.default_rng(3)
+    own, other = random.normal(1, 0.2, 400) ** 2, random.normal(1.05, 0.2, 400) ** 2
+    gain = other - own
+    centred = gain - gain.mean()
+    lags = int(np.floor(4 * (400 / 100) ** (2 / 9)))  # 5, more than horizon - 1
+    variance = np.mean(centred**2)
+    for lag in range(1, lags + 1):
+        variance += 2 * (1 - lag / (lags + 1)) * np.sum(centred[lag:] * centred[:-lag]) / 400
+    expected = gain.mean() / np.sqrt(variance / 400) * np.sqrt((400 + 1 - 2 + 0) / 400)
+    found = diebold_mariano(own, other, 1)
+    assert found.statistic == pytest.approx(expected, rel=1e-12)
+    assert found.p_value < 0.01
+    assert diebold_mariano(other, own, 1).statistic == pytest.approx(-expected, rel=1e-12)
+
+
+def test_equal_models_are_seldom_promoted_though_their_losses_are_correlated():
+    random = np.random.default_rng(5)
+    promoted = sum(
+        diebold_mariano(correlated(random, 800, 0.9), correlated(random, 800, 0.9), 24).p_value < 0.05
+        for _ in range(300)
+    )
+    # Without the correlation in the variance it would be a third of them
+    assert promoted / 300 < 0.12
+
+
+def test_equal_losses_prove_nothing():
+    losses = np.ones(200)
+    assert diebold_mariano(losses, losses, 1) == Comparison(200, 1.0, 1.0, 0.0, 1.0)
+
+
+def test_fewer_rows_than_a_week_are_refused():
+    with pytest.raises(BadInputError, match=r"^100 rows to compare on; expected at least 168"):
+        diebold_mariano(np.ones(100), np.zeros(100), 1)
+
+
+@pytest.mark.parametrize(
+    ("p_values", "expected"),
+    [
+        pytest.param((0.01, 0.5), True, id="one better, one equal"),
+        pytest.param((0.03, 0.5), False, id="the level is shared among two"),
+        pytest.param((0.01, 0.99), False, id="one better, one worse"),
+        pytest.param((0.5, 0.5), False, id="equal"),
+    ],
+)
+def test_better_is_one_group_better_and_none_worse(p_values, expected):
+    found = {group: Comparison(200, 1.0, 1.0, 0.0, p) for group, p in enumerate(p_values)}
+    assert is_better(found, 0.05) is expected

@@ -1,0 +1,68 @@
+from datetime import date, datetime
+
+import pytest
+
+from lakehouse.catalog import load
+from lakehouse.errors import BadInputError
+from lakehouse.settings import read_settings
+from lakehouse.tables.energy import GOLD_LOAD_HOURLY
+from ml.gold import Pin, RowFilter, choose_snapshot, read_gold
+from ml.pins import pin, tag_name
+
+TAG = tag_name("m1", "0" * 32)
+DAYS = RowFilter((("meter_id", "household.UCI"),), first=date(2007, 1, 2), last_exclusive=date(2007, 1, 4))
+
+
+@pytest.fixture
+def pinned(tmp_path, hours):
+    settings = read_settings({"LAKEHOUSE_HOME": str(tmp_path / "home")})
+    frame = hours.generated(10)
+    snapshot_id = hours.publish(settings, frame.sample(frac=1, random_state=1))  # files are in no order
+    pin(settings, GOLD_LOAD_HOURLY, snapshot_id, TAG, 7)
+    return settings, frame, Pin("gold.load_hourly", TAG, snapshot_id, 0)
+
+
+def test_read_gold_gives_the_wanted_columns_of_the_wanted_days_in_order(pinned):
+    settings, frame, where = pinned
+    rows = read_gold(settings, where, ("load_kw",), DAYS)
+    assert rows.column_names == ["meter_id", "hour_start", "occurrence", "load_kw"]
+    assert rows.column("hour_start").to_pylist() == [datetime(2007, 1, 2 + n // 24, n % 24) for n in range(48)]
+    assert rows.column("load_kw").to_pylist() == frame["load_kw"].to_list()[24:72]
+
+
+def test_read_gold_is_as_it_was_pinned_after_gold_has_changed_and_the_rest_expired(pinned, hours):
+    settings, frame, where = pinned
+    hours.publish(settings, hours.generated(10, seed=8))
+    iceberg = load(settings, GOLD_LOAD_HOURLY)
+    kept = {reference.snapshot_id for reference in iceberg.refs().values()}
+    iceberg.maintenance.expire_snapshots().by_ids(
+        [each.snapshot_id for each in iceberg.snapshots() if each.snapshot_id not in kept]
+    ).commit()
+    rows = read_gold(settings, where, ("load_kw",), RowFilter())
+    assert rows.column("load_kw").to_pylist() == frame["load_kw"].to_list()
+
+
+def test_read_gold_of_another_meter_is_empty(pinned):
+    settings, _, where = pinned
+    rows = read_gold(settings, where, ("load_kw",), RowFilter((("meter_id", "x' or 'a' = 'a"),)))
+    assert rows.num_rows == 0
+
+
+def test_tag_that_is_not_where_it_was_is_not_read(pinned):
+    settings, _, where = pinned
+    with pytest.raises(
+        BadInputError,
+        match=rf"^tag {TAG} of gold\.load_hourly is at snapshot {where.snapshot_id}; expected snapshot 5$",
+    ):
+        read_gold(settings, Pin(where.identifier, TAG, 5, 0), ("load_kw",), DAYS)
+    with pytest.raises(BadInputError, match=r"^tag nothing of gold\.load_hourly is gone; expected"):
+        read_gold(settings, Pin(where.identifier, "nothing", where.snapshot_id, 0), ("load_kw",), DAYS)
+
+
+def test_choose_snapshot_takes_main_or_a_point_in_time(pinned, hours):
+    settings, _, where = pinned
+    newest = hours.publish(settings, hours.generated(11))
+    assert choose_snapshot(settings, GOLD_LOAD_HOURLY, None)[0] == newest
+    assert choose_snapshot(settings, GOLD_LOAD_HOURLY, TAG)[0] == where.snapshot_id
+    with pytest.raises(BadInputError, match=r"^gold\.load_hourly has no tag or branch 'x'"):
+        choose_snapshot(settings, GOLD_LOAD_HOURLY, "x")
