@@ -22,14 +22,14 @@ COMMANDS = "lakehouse.commands"
 
 app = typer.Typer(
     name="lakehouse",
-    help="Ticks from files to audited Iceberg tables. First use: lakehouse demo",
+    help="Ticks and meter readings from files to audited Iceberg tables. First use: lakehouse demo",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 fetch_app = typer.Typer(
-    help="Download files into the landing folder, checked against the publisher's sha256.",
+    help="Download files into the landing folder, checked by sha256.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -38,6 +38,7 @@ app.add_typer(fetch_app, name="fetch")
 for command in (reading.doctor, jobs.demo, jobs.run, reading.tables, jobs.migrate, reading.query, jobs.report):
     app.command()(command)
 fetch_app.command()(jobs.binance)
+fetch_app.command()(jobs.power)
 for plugged in entry_points(group=COMMANDS):
     app.command()(plugged.load())
 

@@ -55,13 +55,13 @@ def write_demo_landing(landing: Path, *, first: date = date(2026, 1, 5), days: i
     marker.write_text(MARKER_TEXT, encoding="ascii")
     files = rows = 0
     for file in landing_files([first + timedelta(days=number) for number in range(days)], seed):
-        _write_zip(landing / file.path, file)
+        write_zip(landing / file.path, file)
         files += 1
         rows += len(file.lines)
     return DemoPlan(first, first + timedelta(days=days), files, rows)
 
 
-def _write_zip(target: Path, file: LandingFile) -> None:
+def write_zip(target: Path, file: LandingFile) -> None:
     """Write one zip under its name only when it is whole; leave one that holds the same CSV already.
 
     The CSVs are compared, not the zips: another zlib writes other bytes for the same lines, and a delivery with other

@@ -214,12 +214,12 @@ class _Reader:
         if np.isnat(times[place]):
             forms = " or ".join(repr(form.form) for form, _ in self.forms)
             raise UnreadableFileError(f"{where}: expected a time of the form {forms}, found {texts[place].as_py()!r}")
-        for name, values in raw.items():
-            if values[place].is_valid and not pc.match_substring_regex(values[place], NUMBER).as_py():
-                found = lines.fields[self.dialect.measures[name].field][place].as_py()
+        for name, measure in self.dialect.measures.items():
+            value = raw[f"raw_{name}"][place]
+            if value.is_valid and not pc.match_substring_regex(value, NUMBER).as_py():
                 raise UnreadableFileError(
                     f"{where}: expected a number with {self.dialect.decimal_mark!r} as its decimal mark in "
-                    f"{self.dialect.measures[name].field}, found {found!r}"
+                    f"{measure.field}, found {lines.fields[measure.field][place].as_py()!r}"
                 )
 
     def intervals(self, times: Times) -> tuple[Times, dict[str, pa.Array]]:

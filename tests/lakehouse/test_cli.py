@@ -122,7 +122,7 @@ def test_query_reads_its_text_from_stdin(lakehouse, prints, monkeypatch):
         pytest.param(
             ["query", "SELECT 1 FROM a.b"], 2, "error: there is no table a.b; there are silver.prints", id="table"
         ),
-        pytest.param(["run", "nothing"], 2, "error: no domain 'nothing'; there are finance", id="domain"),
+        pytest.param(["run", "nothing"], 2, "error: no domain 'nothing'; there are energy, finance", id="domain"),
         pytest.param(
             ["run", "finance", "--from", "2024-08-08"],
             2,
@@ -172,7 +172,7 @@ def test_misspelled_setting_stops_every_command(lakehouse, monkeypatch):
 
 
 def test_every_command_has_help_with_an_example(lakehouse):
-    commands = ["doctor", "demo", "run", "tables", "migrate", "query", "report", "fetch binance"]
+    commands = ["doctor", "demo", "run", "tables", "migrate", "query", "report", "fetch binance", "fetch power"]
     for command in commands:
         code, out, _ = lakehouse(*command.split(), "--help")
         assert code == 0
