@@ -23,6 +23,9 @@ WEEK_H = 168
 PROFILE_MEMORY = 0.95
 """Weight of an earlier day of the same kind against the next: half after 13 such days."""
 
+WARM_UP_H = 168
+"""Hours at the begin that are not learned from: their lags of a week do not exist."""
+
 
 @dataclass(frozen=True)
 class Hours:
