@@ -76,6 +76,14 @@ def _copy_without_noise(stream: IO[bytes]) -> None:
             sys.stderr.buffer.flush()
 
 
+def train_model(name: str) -> int:
+    """Train a model, its output going to this process's, and return the exit code.
+
+    A process of its own, since the ground floor does not know the models.
+    """
+    return run_process([sys.executable, "-m", "lakehouse", "train", name])
+
+
 def build_report(settings: Settings) -> Path:
     """Write the data-quality pages and return the one to open.
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DOMAINS = ("finance", "energy")
 """What the demo builds, in this order."""
+DEMO_MODEL = "generated_household_lgbm"
+"""Trained on what the demo generates; on your own files, name the model yourself."""
 
 From = Annotated[str | None, typer.Option("--from", metavar="DAY", help="First day, e.g. 2024-08-08.")]
 To = Annotated[str | None, typer.Option("--to", metavar="DAY", help="The day after the last one, e.g. 2024-08-09.")]
@@ -29,7 +31,7 @@ def demo(
         bool, typer.Option("--keep", help="Leave the generated files of an earlier demo as they are.")
     ] = False,
 ) -> None:
-    """Build every finance and energy table, from generated files or your own, and the quality report.
+    """Build every finance and energy table, from generated files or your own, a model and the quality report.
 
     \b
     Example: lakehouse demo
@@ -41,7 +43,7 @@ def demo(
     from lakehouse.overview import print_runs, runs_since
     from lakehouse.settings import settings
     from lakehouse.spark_home import submit_command
-    from lakehouse.submit import build_report, find_pipeline, spark_submit
+    from lakehouse.submit import build_report, find_pipeline, spark_submit, train_model
 
     here, screen = settings(), console()
     _require_ready(here)
@@ -64,14 +66,19 @@ def demo(
         print_runs(screen, runs)
     if code not in (ExitCode.DONE, ExitCode.QUARANTINED, ExitCode.AUDIT_FAILED):
         raise typer.Exit(code)
+    if landing is None and code == ExitCode.DONE:
+        screen.print(f"\ntraining {DEMO_MODEL} on the generated readings ...")
+        code = train_model(DEMO_MODEL)
     page = build_report(here)
     seconds = (datetime.now(UTC) - started_at).total_seconds()
-    screen.print(f"\n{seconds:.0f} s from files to tables and report. Next:")
+    screen.print(f"\n{seconds:.0f} s from files to tables, model and report. Next:")
     example = (
         "SELECT instrument_id, count(*) AS bars, sum(volume) AS volume FROM gold.bars_1m GROUP BY ALL ORDER BY ALL"
     )
     program = submit_command()[0].replace("spark-submit", "lakehouse")
     screen.print(f"  query   {os.path.relpath(program)} query '{example}'", soft_wrap=True)
+    if landing is None:
+        screen.print(f"  model   {os.path.relpath(program)} models", soft_wrap=True)
     screen.print(f"  report  {page}", soft_wrap=True)
     raise typer.Exit(code)
 

@@ -16,10 +16,10 @@ from datetime import date
 from lakehouse import instruments as reference
 from lakehouse.days import WHOLE_TABLE
 from lakehouse.schema import spark_schema
-from lakehouse.tables.finance import BRONZE_FILES, GOLD_INSTRUMENTS
+from lakehouse.tables.finance import BRONZE_FILES, BRONZE_QUOTES, BRONZE_TRADES, GOLD_INSTRUMENTS
 from spark_jobs.command_line import main
 from spark_jobs.job import Job, Plan, Request
-from spark_jobs.manifest import read_manifest
+from spark_jobs.manifest import accepted, read_manifest
 from spark_jobs.publish import Attempt, Write
 from spark_jobs.stage import Branch, stage_frame
 
@@ -27,7 +27,8 @@ from spark_jobs.stage import Branch, stage_frame
 def plan(request: Request) -> Plan:
     """Find the delivered instruments; the table is due when there is a new one or its description changed."""
     entries = read_manifest(request.settings)
-    found = sorted({entry.instrument_id for entry in entries if entry.verdict == "accepted"})
+    delivered = [entry for table in (BRONZE_TRADES, BRONZE_QUOTES) for entry in accepted(entries, table.name)]
+    found = sorted({entry.instrument_id for entry in delivered})
     described = [reference.describe_instrument(instrument_id) for instrument_id in found]
     lines = tuple(f"describe {instrument.instrument_id}" for instrument in described)
     inputs = {day: [str(instrument) for instrument in described] for day in WHOLE_TABLE} if described else {}
