@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from py4j.protocol import Py4JError
@@ -99,12 +101,35 @@ def distribute(frame: DataFrame, table: Table, days: Sequence[date]) -> DataFram
 
 
 def stage_frame(branch: Branch, frame: DataFrame, days: Sequence[date]) -> Sequence[date]:
-    """Replace the days on the branch by the frame's rows, also where it has none for a day."""
-    writer = frame.select(*branch.table.column_names).writeTo(branch.writable_name)
+    """Replace the days on the branch by the frame's rows, also where it has none for a day.
+
+    Iceberg replaces whole files: where those hold months, their other days are written again as they are.
+    """
+    rows, condition = frame.select(*branch.table.column_names), replaced(branch.table, days)
+    if branch.table.is_by_month:
+        condition, others = whole_months(branch.table, days), ~condition
+        rows = rows.unionByName(branch.read().where(condition & others))
+        rows = rows.repartition(F.trunc(str(branch.table.replaced_by), "month"))
+    writer = rows.writeTo(branch.writable_name)
     for key, value in branch.properties(days).items():
         writer = writer.option(f"snapshot-property.{key}", value)
-    writer.overwrite(replaced(branch.table, days))
+    writer.overwrite(condition)
     return days
+
+
+def whole_months(table: Table, days: Sequence[date]) -> Any:
+    """The condition that selects the months of the days."""
+    months = sorted({day.year * 12 + day.month - 1 for day in days})
+    begins = [month for month in months if month - 1 not in months]
+    ends = [month + 1 for month in months if month + 1 not in months]
+    day = F.col(str(table.replaced_by))
+    ranges = [(day >= first_of(begin)) & (day < first_of(end)) for begin, end in zip(begins, ends, strict=True)]
+    return reduce(or_, ranges)
+
+
+def first_of(month: int) -> date:
+    """Return the first day of a month that is counted from year 0."""
+    return date(month // 12, month % 12 + 1, 1)
 
 
 def stage_files(branch: Branch, files: Iterable[DataFile], days: Sequence[date]) -> Sequence[date]:
