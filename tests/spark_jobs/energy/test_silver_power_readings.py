@@ -6,20 +6,15 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
+from lakehouse.schema import spark_schema
+from lakehouse.tables.energy import BRONZE_POWER_READINGS
 from spark_jobs.energy.gaps import mark_gaps
 from spark_jobs.energy.silver_power_readings import judge
 
 DAY = date(2024, 10, 27)
 MIDNIGHT = datetime(2024, 10, 27)
-LINE = (
-    "source string, meter_id string, delivery_date date, event_date date, interval_start timestamp_ntz, "
-    "sequence bigint, dialect string, interval_min int, zone string, country string, utc_offset_min int, second_utc_offset_min int, "
-    "is_skipped_time boolean, raw_time string, raw_active_power string, raw_reactive_power string, "
-    "raw_voltage string, raw_current string, raw_sub_metering_1 string, raw_sub_metering_2 string, raw_sub_metering_3 string, "
-    "active_power_factor double, reactive_power_factor double, sub_metering_factor double, raw_line string, "
-    "_source_file string, _source_member string, _source_line bigint, _source_sha256 string"
-)
-NAMES = [part.split()[0] for part in LINE.split(", ")]
+NAMES = BRONZE_POWER_READINGS.digest_columns
+LINE = spark_schema(BRONZE_POWER_READINGS, NAMES)
 
 
 def line(number, time, power="1.0", interval=1, **others):
