@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lakehouse.days import parse_days
 from lakehouse.errors import BadInputError, UnavailableError
-from lakehouse.schema import arrow_table, iceberg_schema, iceberg_type, partition_spec, sort_order
+from lakehouse.schema import arrow_table, iceberg_schema, iceberg_type, month_field, partition_spec, sort_order
 from lakehouse.settings import Settings
 from lakehouse.tables import CATALOG, TABLES, Table
 
@@ -201,20 +201,23 @@ def day_fingerprints(iceberg: IcebergTable, column: str, days: Iterable[date]) -
     """Return what identifies the content of each day of a table: the snapshot that replaced it last, and its day key.
 
     Compaction and other days' runs leave it as it is. A day whose snapshot has been forgotten by expiry is identified
-    by its data files.
+    by the data files of its partition.
     """
     last = last_replacements(iceberg)
     fingerprints = {day: f"{last[day].day_key}@{last[day].snapshot_id}" for day in days if day in last}
     unknown = set(days) - set(fingerprints)
     if unknown and iceberg.current_snapshot() is not None:
-        position = [field.name for field in iceberg.spec().fields].index(column)
-        files: dict[date, list[str]] = {}
+        names = [field.name for field in iceberg.spec().fields]
+        is_by_day = column in names
+        position = names.index(column if is_by_day else month_field(column))
+        files: dict[Any, list[str]] = {}
         for task in iceberg.scan().plan_files():
-            day = as_date(task.file.partition[position])
-            if day in unknown:
-                files.setdefault(day, []).append(task.file.file_path)
-        for day, paths in files.items():
-            fingerprints[day] = "files:" + hashlib.sha256("\n".join(sorted(paths)).encode()).hexdigest()
+            value = task.file.partition[position]
+            files.setdefault(as_date(value) if is_by_day else value, []).append(task.file.file_path)
+        for day in unknown:
+            paths = files.get(day if is_by_day else (day.year - 1970) * 12 + day.month - 1)
+            if paths:
+                fingerprints[day] = "files:" + hashlib.sha256("\n".join(sorted(paths)).encode()).hexdigest()
     return fingerprints
 
 
@@ -224,12 +227,16 @@ def as_date(value: Any) -> date:
 
 
 def rows_per_day(iceberg: IcebergTable, column: str) -> dict[date, int]:
-    """Return the rows on `main` of each day that has some, from the partitions in the metadata."""
+    """Return the rows on `main` of each day that has some: from the metadata where a partition is a day."""
     counts: dict[date, int] = {}
-    if iceberg.current_snapshot() is not None:
-        for row in iceberg.inspect.partitions().to_pylist():  # a table without rows has not even the columns
-            day = as_date(row["partition"][column])
-            counts[day] = counts.get(day, 0) + row["record_count"]
+    if iceberg.current_snapshot() is None:
+        return counts
+    if column not in [field.name for field in iceberg.spec().fields]:
+        days = iceberg.scan(selected_fields=(column,)).to_arrow().column(column)
+        return {item["values"]: item["counts"] for item in days.value_counts().to_pylist()}
+    for row in iceberg.inspect.partitions().to_pylist():  # a table without rows has not even the columns
+        day = as_date(row["partition"][column])
+        counts[day] = counts.get(day, 0) + row["record_count"]
     return counts
 
 

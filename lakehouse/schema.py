@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table.sorting import SortField, SortOrder
-from pyiceberg.transforms import IdentityTransform
+from pyiceberg.transforms import IdentityTransform, MonthTransform
 from pyiceberg.types import (
     BinaryType,
     BooleanType,
@@ -53,6 +53,7 @@ ARROW_TYPES: dict[str, pa.DataType] = {
 }
 DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
 ARRAY = re.compile(r"array<(\w+)>")
+MONTHS = re.compile(r"months\((\w+)\)")
 ELEMENT_ID_OFFSET = 1000
 """Ids of list elements before the catalog assigns its own; only their being different matters."""
 
@@ -86,14 +87,22 @@ def iceberg_schema(table: Table) -> Schema:
 
 
 def partition_spec(table: Table) -> PartitionSpec:
-    """Return the partitioning: every partition column is stored as it is."""
+    """Return the partitioning: by the values of a column, or by its months."""
     schema = iceberg_schema(table)
-    return PartitionSpec(
-        *(
-            PartitionField(schema.find_field(name).field_id, 1000 + number, IdentityTransform(), name)
-            for number, name in enumerate(table.partitioned_by)
-        )
-    )
+    fields = []
+    for number, spelled in enumerate(table.partitioned_by, start=1000):
+        months = MONTHS.fullmatch(spelled)
+        source = schema.find_field(months[1] if months else spelled).field_id
+        if months:
+            fields.append(PartitionField(source, number, MonthTransform(), month_field(months[1])))
+        else:
+            fields.append(PartitionField(source, number, IdentityTransform(), spelled))
+    return PartitionSpec(*fields)
+
+
+def month_field(column: str) -> str:
+    """Name the partition field that holds a column's months, as Iceberg does."""
+    return f"{column}_month"
 
 
 def sort_order(table: Table) -> SortOrder:

@@ -30,14 +30,12 @@ from spark_jobs.sources import base, reading
 from spark_jobs.sources.base import UnreadableFileError
 from spark_jobs.sources.discovery import claim_file
 from spark_jobs.sources.landing import LandedFile, list_landing, read_bytes
-from spark_jobs.stage import Branch, delete_rows, distribute, stage_files, stage_frame
+from spark_jobs.stage import Branch, delete_rows, stage_files, stage_frame
 
 logger = logging.getLogger(__name__)
 
 Claims = Callable[[str], base.Claim | None]
 Code = tuple[ModuleType, ...]
-DAYS_PER_TASK = 50
-"""Of the manifest: a data file takes about 25 ms, as long as a task of Spark costs."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -213,9 +211,7 @@ def entries_of(result: Converted, dataset: str, ingested_at: datetime) -> Iterab
 def stage_manifest(branch: Branch, rows: Sequence[Entry], days: Sequence[date]) -> Sequence[date]:
     """Replace the manifest's rows of the days."""
     frame = branch.spark.createDataFrame([entry.as_row() for entry in rows], spark_schema(BRONZE_FILES))
-    # One task for the few rows of most runs; a meter's file of years has a row and a data file for each of its days.
-    laid_out = frame.coalesce(1) if len(days) < DAYS_PER_TASK else distribute(frame, BRONZE_FILES, days)
-    return stage_frame(branch, laid_out, days)
+    return stage_frame(branch, frame.coalesce(1), days)
 
 
 def stage_deliveries(

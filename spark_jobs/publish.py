@@ -18,6 +18,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from expectations import suite_for
+from expectations.report import AuditReport
 from expectations.runner import audit
 from lakehouse.catalog import (
     RUN_ID,
@@ -94,7 +95,7 @@ class Staged:
 
 @dataclass(frozen=True)
 class Published:
-    """What came of one table: rows that its snapshot added, and the snapshot that `main` is at."""
+    """What came of one table: rows that were added to its days, and the snapshot that `main` is at."""
 
     table: Table
     days: tuple[date, ...]
@@ -126,11 +127,13 @@ def publish(attempt: Attempt, writes: Sequence[Write]) -> list[Published]:
     pending = [write for write in writes if not is_published(attempt, write)]
     branches = [open_branch(attempt, write.table) for write in pending]
     staged = [stage(attempt, write, branch) for write, branch in zip(pending, branches, strict=True)]
-    audit_all(attempt, staged)
+    reports = audit_all(attempt, staged)
     published = []
-    for item in staged:
+    for item, report in zip(staged, reports, strict=True):
         fast_forward(attempt, item)
-        rows = rows_added(attempt, item.write.table)
+        table = item.write.table
+        # The snapshot of a table by month also counts the rows of the other days, which were only written again.
+        rows = report.rows_evaluated if table.is_by_month else rows_added(attempt, table)
         published.append(Published(item.write.table, item.days, rows, item.snapshot_id, item.facts))
     for branch in branches:
         drop_branch(branch)
@@ -148,7 +151,7 @@ def stage(attempt: Attempt, write: Write, branch: Branch) -> Staged:
 
 def trailing_week_mean(settings: Settings, table: Table, days: Sequence[date]) -> float | None:
     """Return the mean of rows per published day in the week before the days; None where partitions do not tell."""
-    if table.replaced_by not in table.partitioned_by or not days:
+    if table.replaced_by is None or not table.partitioned_by or not days:
         return None
     week = [min(days) - timedelta(days=number) for number in range(1, 8)]
     rows = rows_per_day(load(settings, table), table.replaced_by)
@@ -172,8 +175,8 @@ def open_branch(attempt: Attempt, table: Table) -> Branch:
     return branch
 
 
-def audit_all(attempt: Attempt, staged: Sequence[Staged]) -> None:
-    """Audit every staged table and log every result.
+def audit_all(attempt: Attempt, staged: Sequence[Staged]) -> list[AuditReport]:
+    """Audit every staged table, log every result and return the reports.
 
     Raises:
         AuditFailedError: a critical rule failed in one of them.
@@ -198,6 +201,7 @@ def audit_all(attempt: Attempt, staged: Sequence[Staged]) -> None:
             f"audit failed in {'; '.join(failed)}; main is untouched, the rows are on branch {attempt.branch_name}, "
             "`lakehouse report` shows them"
         )
+    return reports
 
 
 def fast_forward(attempt: Attempt, staged: Staged) -> None:

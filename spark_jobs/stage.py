@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from py4j.protocol import Py4JError
@@ -98,22 +100,43 @@ def distribute(frame: DataFrame, table: Table, days: Sequence[date]) -> DataFram
     partitions = int(frame.sparkSession.conf.get("spark.sql.shuffle.partitions", "8"))
     keys = [table.replaced_by] if len(days) >= partitions else [table.replaced_by, table.sorted_by[0]]
     laid_out = frame.repartition(*(key for key in keys if key is not None))
-    order = dict.fromkeys((*table.partitioned_by, *table.sorted_by, *table.primary_key))
-    return laid_out.sortWithinPartitions(*order)
+    order = dict.fromkeys((table.replaced_by, *table.sorted_by, *table.primary_key))
+    return laid_out.sortWithinPartitions(*(key for key in order if key is not None))
 
 
 def stage_frame(branch: Branch, frame: DataFrame, days: Sequence[date], *, is_sorted: bool = False) -> Sequence[date]:
     """Replace the days on the branch by the frame's rows, also where it has none for a day.
 
-    `is_sorted` says that the rows come sorted by partition and the table's order: Spark forgets that behind Python.
+    Iceberg replaces whole files: where those hold months, their other days are written again as they are. `is_sorted`
+    says that the rows come sorted by day and in the table's order: Spark forgets that behind Python.
     """
-    writer = frame.select(*branch.table.column_names).writeTo(branch.writable_name)
-    if is_sorted:
+    rows, condition = frame.select(*branch.table.column_names), replaced(branch.table, days)
+    if branch.table.is_by_month:
+        condition, others = whole_months(branch.table, days), ~condition
+        rows = rows.unionByName(branch.read().where(condition & others))
+        rows = rows.repartition(F.trunc(str(branch.table.replaced_by), "month"))
+    writer = rows.writeTo(branch.writable_name)
+    if is_sorted and not branch.table.is_by_month:
         writer = writer.option("use-table-distribution-and-ordering", "false")
     for key, value in branch.properties(days).items():
         writer = writer.option(f"snapshot-property.{key}", value)
-    writer.overwrite(replaced(branch.table, days))
+    writer.overwrite(condition)
     return days
+
+
+def whole_months(table: Table, days: Sequence[date]) -> Any:
+    """The condition that selects the months of the days."""
+    months = sorted({day.year * 12 + day.month - 1 for day in days})
+    begins = [month for month in months if month - 1 not in months]
+    ends = [month + 1 for month in months if month + 1 not in months]
+    day = F.col(str(table.replaced_by))
+    ranges = [(day >= first_of(begin)) & (day < first_of(end)) for begin, end in zip(begins, ends, strict=True)]
+    return reduce(or_, ranges)
+
+
+def first_of(month: int) -> date:
+    """Return the first day of a month that is counted from year 0."""
+    return date(month // 12, month % 12 + 1, 1)
 
 
 def stage_files(branch: Branch, files: Iterable[DataFile], days: Sequence[date]) -> Sequence[date]:

@@ -3,7 +3,7 @@
 Times are local civil times of the meter, and an hour that its clock shows twice is told apart by its occurrence.
 `event_date` is the civil day of the reading, the unit that a run replaces. A delivery is what one file says of one
 meter and one civil day; a meter's file may hold years of them, so bronze keeps each file in one piece, without
-partitions.
+partitions, and silver and gold, of which a day has few rows, are partitioned by month.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ SILVER_POWER_READINGS = Table(
         ),
     ),
     primary_key=("meter_id", "interval_start", "occurrence"),
-    partitioned_by=("event_date",),
+    partitioned_by=("months(event_date)",),
     sorted_by=("meter_id", "interval_start", "occurrence"),
     replaced_by="event_date",
 )
@@ -163,7 +163,7 @@ SILVER_POWER_READINGS_REJECTED = Table(
     doc="Every line of a meter file that broke a rule, as the file said it, with the reason.",
     columns=(*DELIVERY_COLUMNS, *REASON_COLUMNS, *RAW_COLUMNS, *SOURCE_COLUMNS),
     primary_key=LINE_KEY,
-    partitioned_by=("event_date",),
+    partitioned_by=("months(event_date)",),
     sorted_by=("meter_id", "sequence"),
     replaced_by="event_date",
     may_be_empty=True,
@@ -240,7 +240,7 @@ GOLD_LOAD_HOURLY = Table(
         INGESTED_AT,
     ),
     primary_key=("meter_id", "hour_start", "occurrence"),
-    partitioned_by=("event_date",),
+    partitioned_by=("months(event_date)",),
     sorted_by=("meter_id", "hour_start", "occurrence"),
     replaced_by="event_date",
 )

@@ -149,7 +149,7 @@ BRONZE_FILES = Table(
         Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest."),
     ),
     primary_key=("delivery_date", "dataset", "instrument_id", "delivery_part", "_source_sha256", "_source_file"),
-    partitioned_by=("delivery_date",),
+    partitioned_by=("months(delivery_date)",),
     sorted_by=("instrument_id", "_source_file"),
     replaced_by="delivery_date",
 )

@@ -37,8 +37,8 @@ class Table:
     """One table: everything that DDL, closing selects, suites, docs and tests must agree on.
 
     `primary_key` is unique over the whole table; it holds every partition column or determines it.
-    `replaced_by` names the column whose values a run replaces whole (a day, in most tables); it is a partition
-    but in bronze, whose rows may be replaced one delivery at a time.
+    `partitioned_by` names columns, or the months of one: `months(event_date)`, where a day has few rows.
+    `replaced_by` names the column whose values a run replaces whole (a day, in most tables).
     A `log` table is append-only, written straight to `main` and read as the last row per key.
     """
 
@@ -72,6 +72,11 @@ class Table:
     def column_names(self) -> tuple[str, ...]:
         """The columns in declared order: the closing select of every job."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def is_by_month(self) -> bool:
+        """Whether a partition holds the rows of a month, of which a run replaces some days."""
+        return self.partitioned_by == (f"months({self.replaced_by})",)
 
     @property
     def digest_columns(self) -> tuple[str, ...]:

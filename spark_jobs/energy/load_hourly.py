@@ -26,7 +26,7 @@ from spark_jobs.command_line import main
 from spark_jobs.energy import clock_hours
 from spark_jobs.energy.clock_hours import holiday_frame, hours_frame, hours_of_day
 from spark_jobs.gold import Derivation, gold_job
-from spark_jobs.stage import Branch, distribute
+from spark_jobs.stage import Branch
 
 WEEK_HOURS = 168
 WEEKS = 4
@@ -130,13 +130,14 @@ def name_columns(hours: DataFrame) -> DataFrame:
 
 def transform(readings: DataFrame, days: Sequence[date]) -> DataFrame:
     """Build some days of gold.load_hourly, but for _ingested_at, from readings of theirs and of the days before."""
-    hours = complete_hours(aggregate_hours(readings).persist(), sorted(DERIVATION.days_read(days)))
+    # A checkpoint and no cache: Spark knows cached rows of an Iceberg table by its name, whatever was published since.
+    hours = complete_hours(aggregate_hours(readings).localCheckpoint(), sorted(DERIVATION.days_read(days)))
     return name_columns(add_features(hours).where(F.col("event_date").isin(list(days))))
 
 
 def build(readings: DataFrame, branch: Branch, days: Sequence[date]) -> DataFrame:
     """Compute the days; earlier rows of the table are not needed."""
-    return distribute(transform(readings, days), GOLD_LOAD_HOURLY, days)
+    return transform(readings, days)
 
 
 def compare_readings(spark: SparkSession, branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:

@@ -23,12 +23,12 @@ def sort_out(lines: DataFrame, sound: DataFrame) -> Judged:
     Times are counted before lines are judged: that reads three columns instead of all.
     """
     times = lines.where(F.col("interval_start").isNotNull()).groupBy(*METER_DAY, "interval_start").count()
-    crowded_days = times.where("count > 1").select(*METER_DAY).distinct().persist()
+    crowded_days = times.where("count > 1").select(*METER_DAY).distinct().localCheckpoint()
     first = sound.withColumn("occurrence", F.lit(1))
     if crowded_days.isEmpty():
         return Judged(first, sound.withColumns(reason_of_superseded()).limit(0), lines.limit(0))
     crowded = sound.join(F.broadcast(crowded_days), [*METER_DAY], "left_semi")
-    judged = find_fates(number_occurrences(crowded)).persist()
+    judged = find_fates(number_occurrences(crowded)).localCheckpoint()
     calm = first.join(F.broadcast(crowded_days), [*METER_DAY], "left_anti")
     superseded = judged.where(F.col("fate") == "superseded").drop("fate", "occurrence")
     return Judged(
