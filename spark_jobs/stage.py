@@ -22,6 +22,9 @@ from lakehouse.tables import Table
 REFERENCE_PAUSES_S = (0.1, 0.3, 1.0, 3.0)
 """Between attempts; the other commit is over in a fraction of a second."""
 
+PARTITIONS_PER_DAY, MOST_PARTITIONS = 4, 128
+"""A day's partition is chosen by hash: with one per day, some tasks would get three days and others none."""
+
 
 @dataclass(frozen=True)
 class DataFile:
@@ -98,10 +101,12 @@ def distribute(frame: DataFrame, table: Table, days: Sequence[date]) -> DataFram
     Many days are spread by day, so that each day becomes one file; few days by instrument, too, to use every core.
     """
     partitions = int(frame.sparkSession.conf.get("spark.sql.shuffle.partitions", "8"))
-    keys = [table.replaced_by] if len(days) >= partitions else [table.replaced_by, table.sorted_by[0]]
-    laid_out = frame.repartition(*(key for key in keys if key is not None))
-    order = dict.fromkeys((table.replaced_by, *table.sorted_by, *table.primary_key))
-    return laid_out.sortWithinPartitions(*(key for key in order if key is not None))
+    day = str(table.replaced_by)
+    if len(days) >= partitions:
+        laid_out = frame.repartition(min(PARTITIONS_PER_DAY * len(days), MOST_PARTITIONS), day)
+    else:
+        laid_out = frame.repartition(day, table.sorted_by[0])
+    return laid_out.sortWithinPartitions(*dict.fromkeys((day, *table.sorted_by, *table.primary_key)))
 
 
 def stage_frame(branch: Branch, frame: DataFrame, days: Sequence[date], *, is_sorted: bool = False) -> Sequence[date]:
