@@ -39,8 +39,8 @@ class Entry:
     event_dates: tuple[date, ...]
     verdict: str
     reason: str | None
-    read_as: str | None
     ingested_at: datetime
+    read_as: str | None = None
 
     @property
     def delivery(self) -> tuple[str, str, date, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,7 @@ Row = dict[str, Any]
 DAY = date(2024, 8, 8)
 FAR_AWAY = date(2024, 8, 20)
 INSTANT = datetime(2024, 8, 8, 10, 0, tzinfo=UTC)
+LOCAL = datetime(2024, 8, 8, 10, 0)
 
 GOOD_VALUES: dict[str, Any] = {
     "string": "x",
@@ -25,6 +26,7 @@ GOOD_VALUES: dict[str, Any] = {
     "boolean": False,
     "date": DAY,
     "timestamp": INSTANT,
+    "timestamp_ntz": LOCAL,
     "array<date>": [DAY],
     "array<double>": [1.0],
 }
@@ -35,11 +37,13 @@ GOOD_ROWS: dict[str, Row] = {
     "gold.tick_features": {"macd_histogram": 0.0},
     "gold.volume_profile_1d": {"is_point_of_control": True, "is_in_value_area": True},
     "gold.return_correlations_1d": {"instrument_id_b": "y", "pair_count": 2},
+    "silver.power_readings": {"available_at": LOCAL + timedelta(minutes=1), "other_wh": 1000 / 60 - 3},
 }
 """What a row of defaults lacks to keep its table's rules."""
 
 WRONG_DELIVERY_DAY = {"event_date_is_utc_day_or_delivery": [{"event_date": FAR_AWAY}]}
 WRONG_DAY = {"event_date_is_utc_day": [{"event_date": FAR_AWAY}]}
+WRONG_CIVIL_DAY = {"event_date_is_civil_day": [{"event_date": FAR_AWAY}]}
 NO_REASON = {"reason_given": [{"reason": " "}]}
 
 BROKEN_ROWS: dict[str, dict[str, list[Row]]] = {
@@ -98,6 +102,27 @@ BROKEN_ROWS: dict[str, dict[str, list[Row]]] = {
     "gold.return_correlations_1d": {
         "pair_in_order": [{"instrument_id_b": "a"}],
         "correlation_needs_pairs": [{"pair_count": 1}],
+    },
+    "bronze.power_readings": WRONG_CIVIL_DAY | {"delivered_on_its_day": [{"delivery_date": FAR_AWAY}]},
+    "silver.power_readings": WRONG_CIVIL_DAY
+    | {
+        "delivered_on_its_day": [{"delivery_date": FAR_AWAY}],
+        "power_unless_missing": [{"active_power_kw": None}],
+        "measured_on_a_line": [{"_source_line": None}],
+        "known_after_it_began": [{"available_at": LOCAL}, {"available_at": None}],
+        "power_is_finite": [{"active_power_kw": float("inf")}, {"reactive_power_kvar": float("nan")}],
+        "energy_adds_up": [{"other_wh": 0.0}],
+        "parts_within_the_whole": [{"other_wh": -3.0}],
+    },
+    "silver.power_readings_rejected": WRONG_CIVIL_DAY | NO_REASON,
+    "gold.load_hourly": WRONG_CIVIL_DAY
+    | {
+        "known_when_the_hour_began": [{"available_at": LOCAL + timedelta(minutes=1)}],
+        "features_have_a_time": [{"available_at": None}],
+        "starts_on_the_hour": [{"hour_start": LOCAL + timedelta(minutes=1)}],
+        "measured_hours_have_a_load": [{"load_kw": None}],
+        "deviations_not_negative": [{"load_kw_std_3": -1.0}],
+        "load_is_finite": [{"load_kw": float("nan")}],
     },
 }
 """Per rule that a declaration does not imply: rows that break it, as changes to the good row."""

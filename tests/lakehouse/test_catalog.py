@@ -27,7 +27,7 @@ from lakehouse.catalog import (
     rows_per_day,
 )
 from lakehouse.errors import BadInputError, UnavailableError
-from lakehouse.schema import arrow_table
+from lakehouse.schema import arrow_table, partition_spec
 from lakehouse.settings import read_settings
 from lakehouse.tables import TABLES, Column
 from lakehouse.tables.finance import GOLD_INSTRUMENTS, GOLD_RETURN_CORRELATIONS_1D
@@ -68,7 +68,7 @@ def test_migrate_makes_every_declared_table_once(settings):
     for table in TABLES:
         iceberg = load(settings, table)
         assert [field.name for field in iceberg.schema().fields] == list(table.column_names)
-        assert [field.name for field in iceberg.spec().fields] == list(table.partitioned_by)
+        assert iceberg.spec().fields == partition_spec(table).fields
         assert iceberg.location() == f"{settings.warehouse_uri}/{table.layer}/{table.name}"
 
 

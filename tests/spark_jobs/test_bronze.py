@@ -81,6 +81,7 @@ def test_bronze_keeps_lines_as_the_file_has_them_and_describes_the_delivery(lake
             "event_dates": [DAY, NEXT_DAY],
             "verdict": "accepted",
             "reason": None,
+            "read_as": None,
         }
     ]
 

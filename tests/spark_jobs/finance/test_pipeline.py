@@ -8,7 +8,6 @@ from decimal import Decimal
 import pyarrow.compute as pc
 
 from lakehouse.catalog import DAYS, read_log
-from lakehouse.tables import TABLES
 from lakehouse.tables.finance import (
     BRONZE_TRADES,
     GOLD_BARS_1M,
@@ -17,6 +16,7 @@ from lakehouse.tables.finance import (
     GOLD_TICK_FEATURES,
     GOLD_VOLUME_PROFILE_1D,
     SILVER_TRADES,
+    TABLES,
 )
 from lakehouse.tables.logs import RUNS
 from spark_jobs.finance.pipeline import BRONZE, CHAIN, run_pipeline

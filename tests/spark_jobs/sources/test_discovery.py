@@ -27,6 +27,7 @@ def test_find_sources_finds_one_per_module():
         "freqtrade_trades": "trades",
         "lean_quotes": "quotes",
         "lean_trades": "trades",
+        "power_readings": "power_readings",
     }
 
 

@@ -1,0 +1,75 @@
+"""Staging of tables by month: the days given are replaced, the other days of their months are written as they were."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import pytest
+
+from lakehouse.catalog import day_fingerprints, load, migrate, rows_per_day
+from lakehouse.schema import spark_schema
+from lakehouse.tables.energy import GOLD_LOAD_HOURLY
+from spark_jobs.stage import Branch, stage_frame, whole_months
+
+NAMES = ("meter_id", "event_date", "hour_start", "occurrence", "load_kw")
+MARCH_30, MARCH_31, APRIL_1 = date(2024, 3, 30), date(2024, 3, 31), date(2024, 4, 1)
+
+
+def rows_of(lake, *loads):
+    """One row per (day, load); columns that the test does not look at are null."""
+    values = {"meter_id": "m.X", "occurrence": 1}
+    rows = []
+    for day, load_kw in loads:
+        row = values | {"event_date": day, "hour_start": datetime(day.year, day.month, day.day), "load_kw": load_kw}
+        rows.append(tuple(row.get(name) for name in GOLD_LOAD_HOURLY.column_names))
+    return lake.spark.createDataFrame(rows, spark_schema(GOLD_LOAD_HOURLY))
+
+
+def test_stage_frame_replaces_days_within_their_months(lake):
+    migrate(lake.settings)
+    branch = Branch(
+        lake.spark, GOLD_LOAD_HOURLY, "audit_test", "run", "key", dict.fromkeys((MARCH_30, MARCH_31, APRIL_1), "k")
+    )
+    lake.spark.sql(f"ALTER TABLE {GOLD_LOAD_HOURLY.full_name} CREATE BRANCH audit_test")
+    stage_frame(branch, rows_of(lake, (MARCH_30, 1.0), (MARCH_31, 2.0), (APRIL_1, 3.0)), [MARCH_30, MARCH_31, APRIL_1])
+    april = {file for file in files_of(branch) if "event_date_month=2024-04" in file}
+    stage_frame(branch, rows_of(lake, (MARCH_31, 5.0)), [MARCH_31])
+    found = branch.read().select("event_date", "load_kw").collect()
+    assert sorted(map(tuple, found)) == [(MARCH_30, 1.0), (MARCH_31, 5.0), (APRIL_1, 3.0)]
+    assert april <= set(files_of(branch))  # a month without a day to replace is not touched
+
+    stage_frame(branch, rows_of(lake), [MARCH_30])  # a day may lose its rows
+    assert sorted(map(tuple, branch.read().select("event_date", "load_kw").collect())) == [
+        (MARCH_31, 5.0),
+        (APRIL_1, 3.0),
+    ]
+    branch.java_table().manageSnapshots().fastForwardBranch("main", "audit_test").commit()
+    iceberg = load(lake.settings, GOLD_LOAD_HOURLY)
+    assert rows_per_day(iceberg, "event_date") == {MARCH_31: 1, APRIL_1: 1}
+    replaced_last = {snapshot.snapshot_id for snapshot in iceberg.snapshots()}
+    prints = day_fingerprints(iceberg, "event_date", [MARCH_31, APRIL_1, date(2024, 5, 1)])
+    assert {day: int(text.partition("@")[2]) in replaced_last for day, text in prints.items()} == {
+        MARCH_31: True,
+        APRIL_1: True,
+    }
+
+
+def files_of(branch):
+    files = branch.spark.read.option("branch", branch.name).table(f"{branch.table.full_name}.files")
+    return sorted(row[0] for row in files.select("file_path").collect())
+
+
+@pytest.mark.parametrize(
+    ("days", "selected"),
+    [
+        pytest.param([date(2024, 12, 31)], [(date(2024, 12, 1), date(2024, 12, 31), 31)], id="december"),
+        pytest.param([MARCH_31, APRIL_1], [(date(2024, 3, 1), date(2024, 4, 30), 61)], id="months that adjoin"),
+        pytest.param([MARCH_30, date(2025, 1, 7)], [(date(2024, 3, 1), date(2025, 1, 31), 62)], id="months apart"),
+    ],
+)
+def test_whole_months_selects_the_months_of_the_days(spark, days, selected):
+    every_day = spark.sql("SELECT explode(sequence(DATE '2023-12-01', DATE '2025-02-28')) AS event_date")
+    found = every_day.where(whole_months(GOLD_LOAD_HOURLY, days)).selectExpr(
+        "min(event_date)", "max(event_date)", "count(*)"
+    )
+    assert list(map(tuple, found.collect())) == selected
