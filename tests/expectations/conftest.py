@@ -37,6 +37,7 @@ GOOD_ROWS: dict[str, Row] = {
     "gold.tick_features": {"macd_histogram": 0.0},
     "gold.volume_profile_1d": {"is_point_of_control": True, "is_in_value_area": True},
     "gold.return_correlations_1d": {"instrument_id_b": "y", "pair_count": 2},
+    "gold.load_forecasts": {"_source_sha256": "a" * 64},
     "silver.power_readings": {"available_at": LOCAL + timedelta(minutes=1), "other_wh": 1000 / 60 - 3},
 }
 """What a row of defaults lacks to keep its table's rules."""
@@ -123,6 +124,13 @@ BROKEN_ROWS: dict[str, dict[str, list[Row]]] = {
         "measured_hours_have_a_load": [{"load_kw": None}],
         "deviations_not_negative": [{"load_kw_std_3": -1.0}],
         "load_is_finite": [{"load_kw": float("nan")}],
+    },
+    "gold.load_forecasts": {
+        "interval_holds_forecast": [{"load_kw_lower": 2.0}, {"load_kw_upper": 0.5}],
+        "event_date_is_target_day": [{"event_date": FAR_AWAY}],
+        "target_not_before_origin": [{"origin_start": LOCAL + timedelta(hours=1)}],
+        "times_are_whole_hours": [{"target_start": LOCAL + timedelta(minutes=1)}],
+        "sha256_is_hex": [{"_source_sha256": "short"}],
     },
 }
 """Per rule that a declaration does not imply: rows that break it, as changes to the good row."""
