@@ -51,7 +51,7 @@ SUITE = Suite(
             "parts_within_the_whole",
             "warning",
             "Sub-meters do not show more than 2.5 Wh more than the whole meter.",
-            # In the half-year file the least other_wh is -2.4: sub-meters are rounded to whole Wh.
+            # In the half-year file the least other_wh is -1.9: sub-meters are rounded to whole Wh.
             "other_wh < -2.5",
         ),
     ),

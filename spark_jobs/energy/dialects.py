@@ -14,10 +14,11 @@ from lakehouse.settings import Settings
 from lakehouse.store import open_filesystem
 from spark_jobs.job import Request
 from spark_jobs.sources.base import Claim
-from spark_jobs.sources.dialect import Dialect, parse_dialect
+from spark_jobs.sources.dialect import Dialect
+from spark_jobs.sources.dialect_file import distinct, parse_dialect
 from spark_jobs.sources.discovery import claim_file
 from spark_jobs.sources.landing import list_landing, read_bytes
-from spark_jobs.sources.power_readings import PowerReadings, distinct
+from spark_jobs.sources.power_readings import PowerReadings
 
 FOLDER = "dialects"
 

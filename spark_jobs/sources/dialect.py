@@ -1,6 +1,6 @@
-"""What a meter's file looks like, as somebody declared it: one YAML file per dialect, checked with file and line.
+"""What a meter's file looks like, as somebody declared it.
 
-A file finds its dialect by its path, and must begin with exactly the header that the dialect states. docs/sources.md
+A file finds its dialect by its path, and must begin with exactly the header that the dialect states. docs/dialects.md
 explains the keys.
 """
 
@@ -13,10 +13,8 @@ from functools import cached_property
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from lakehouse.errors import BadInputError
 from lakehouse.tables.energy import MEASURES
 from spark_jobs.sources.civil_time import DateForm
 
@@ -231,47 +229,3 @@ def path_regex(pattern: str) -> str:
         else:
             parts.append({"*": "[^/]*", "?": "[^/]"}.get(part, re.escape(part)))
     return "".join(parts)
-
-
-def parse_dialect(text: str, path: str) -> Dialect:
-    """Read a dialect.
-
-    Raises:
-        BadInputError: the file is no YAML or says something that no dialect says; names file and line.
-    """
-    try:
-        node = yaml.compose(text, yaml.SafeLoader)
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else path
-        raise BadInputError(f"{where}: expected YAML, found {getattr(error, 'problem', None) or error}") from None
-    if not isinstance(values, dict):
-        raise BadInputError(f"{path}:1: expected the keys of a dialect (name, paths, header, ...), found no mapping")
-    try:
-        return Dialect(**{str(key): value for key, value in values.items()})
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        keys = ".".join(str(part) for part in first["loc"])
-        words = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
-        place = f"{path}:{line_of(node, first['loc'])}: "
-        raise BadInputError(f"{place}{keys + ': ' if keys else ''}{words}; see docs/sources.md") from None
-
-
-def line_of(node: yaml.Node, location: tuple[int | str, ...]) -> int:
-    """Return the line of a key, or of the nearest one around it that is there."""
-    line: int = node.start_mark.line + 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if key.value == str(part):
-                    line, node = key.start_mark.line + 1, value
-                    break
-            else:
-                return line
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            return line
-    return line

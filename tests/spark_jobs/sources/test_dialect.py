@@ -7,8 +7,8 @@ import re
 import pytest
 
 from lakehouse.errors import BadInputError
-from spark_jobs.sources.dialect import parse_dialect, path_regex
-from spark_jobs.sources.power_readings import distinct, our_dialects
+from spark_jobs.sources.dialect import path_regex
+from spark_jobs.sources.dialect_file import distinct, our_dialects, parse_dialect
 
 TEXT = """\
 name: garage

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from spark_jobs.sources.dialect import parse_dialect
+from spark_jobs.sources.dialect_file import parse_dialect
 from spark_jobs.sources.discovery import claim_file
 from spark_jobs.sources.power_readings import MeterClaim, PowerReadings
 
