@@ -156,6 +156,9 @@ def run_unrecorded(job: Job, request: Request) -> Outcome:
                 raise
             logger.warning("%s: another run committed at the same moment; planning again", job.name)
             continue
+        finally:
+            # Iceberg's tables are equal to Spark where their names are: a kept frame could answer for newer rows
+            request.spark.catalog.clearCache()
         days = tuple(sorted({day for item in published for day in item.days}))
         summary = job.summarize(request, plan, published)
         outcome = OUTCOMES.get(summary.exit_code, "published")
