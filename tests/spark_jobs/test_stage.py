@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -27,9 +27,8 @@ def rows_of(lake, *loads):
 
 def test_stage_frame_replaces_days_within_their_months(lake):
     migrate(lake.settings)
-    branch = Branch(
-        lake.spark, GOLD_LOAD_HOURLY, "audit_test", "run", "key", dict.fromkeys((MARCH_30, MARCH_31, APRIL_1), "k")
-    )
+    keys = dict.fromkeys((MARCH_30, MARCH_31, APRIL_1), "k")
+    branch = Branch(lake.spark, GOLD_LOAD_HOURLY, "audit_test", "run", "key", keys, datetime.now(UTC))
     lake.spark.sql(f"ALTER TABLE {GOLD_LOAD_HOURLY.full_name} CREATE BRANCH audit_test")
     stage_frame(branch, rows_of(lake, (MARCH_30, 1.0), (MARCH_31, 2.0), (APRIL_1, 3.0)), [MARCH_30, MARCH_31, APRIL_1])
     april = {file for file in files_of(branch) if "event_date_month=2024-04" in file}
