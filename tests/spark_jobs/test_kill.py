@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -131,7 +132,7 @@ def mains(lake):
 def double_what_is_there(monkeypatch):
     """Turn off what makes a rerun safe: keys are not looked at, nothing is replaced, and no audit stops it."""
 
-    def append(branch, frame, days):
+    def append(branch, frame, days, **layout):
         writer = frame.select(*branch.table.column_names).writeTo(branch.writable_name)
         for key, value in branch.properties(days).items():
             writer = writer.option(f"snapshot-property.{key}", value)
@@ -140,7 +141,8 @@ def double_what_is_there(monkeypatch):
 
     monkeypatch.setattr(run, "due_days", lambda settings, tables, keys: tuple(sorted(keys)))
     monkeypatch.setattr(publish, "is_published", lambda attempt, write: False)
-    monkeypatch.setattr(publish, "audit_all", lambda attempt, staged: None)
+    unread = SimpleNamespace(rows_evaluated=0)
+    monkeypatch.setattr(publish, "audit_all", lambda attempt, staged: [unread] * len(staged))
     monkeypatch.setattr(bronze, "delete_rows", lambda branch, columns, keys: None)
     for module in (stage, silver, bronze):
         monkeypatch.setattr(module, "stage_frame", append)
