@@ -133,7 +133,8 @@ def build_writes(request: Request, plan: Plan, attempt: Attempt, cleaning: Clean
             "rows_rejected": count_lines(read_rejected(attempt, cleaning.rejected, days)),
             "rows_duplicate": count_lines(judged.duplicates),
         }
-        names = {entry.source_sha256: entry.source_file for entry in plan.state}
+        # Of every delivery: a row of one that is not accepted any more is what the balance is there to find
+        names = {entry.source_sha256: entry.source_file for entry in manifest.read_manifest(request.settings)}
         balance = record_balance(attempt, cleaning.table, names, counted)
         return {**balance, **cleaning.facts(branch.read_days(days))}
 
