@@ -46,8 +46,11 @@ TABLE_PROPERTIES = {
     "write.parquet.compression-codec": "zstd",
     "write.parquet.compression-level": "1",
     "write.distribution-mode": "none",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "100",
 }
-"""Jobs distribute rows themselves (spark_jobs/stage.py), so Iceberg need not shuffle them again."""
+"""Jobs distribute rows themselves (spark_jobs/stage.py), so Iceberg need not shuffle them again. Each commit removes
+the oldest metadata file once there are a hundred."""
 
 LOG_APPEND_ATTEMPTS = 8
 

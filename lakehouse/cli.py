@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from lakehouse.commands import jobs, reading
+from lakehouse.commands import jobs, reading, services
 from lakehouse.errors import ExitCode, LakehouseError
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,11 @@ app.add_typer(fetch_app, name="fetch")
 
 for command in (reading.doctor, jobs.demo, jobs.run, reading.tables, jobs.migrate, reading.query, jobs.report):
     app.command()(command)
+for command in (services.up, services.down, services.status):
+    app.command()(command)
+app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})(
+    services.airflow
+)
 fetch_app.command()(jobs.binance)
 fetch_app.command()(jobs.power)
 for plugged in entry_points(group=COMMANDS):

@@ -63,7 +63,25 @@ class Settings(BaseSettings):
         default=7, ge=1, description="How long the tag of a training run without a registered version is kept."
     )
 
+    airflow_port: int = Field(default=8080, ge=1024, le=65535, description="Airflow's pages; a free one if taken.")
+    mlflow_port: int = Field(default=5000, ge=1024, le=65535, description="MLflow's pages; a free one if taken.")
+    reports_port: int = Field(default=8081, ge=1024, le=65535, description="The quality pages; a free one if taken.")
+    airflow_tasks_at_once: int = Field(
+        default=2, ge=1, le=64, description="Tasks that run at once; each Spark job takes driver_memory."
+    )
+    retry_delay_seconds: int = Field(
+        default=60, ge=1, description="Before a task's first retry; doubled each time, half an hour at most."
+    )
+    finance_schedule: Literal["daily", "quarter_hourly", "manual"] = "daily"
+    forecast_schedule: Literal["daily", "monthly", "quarter_hourly", "manual"] = "daily"
+    vision_schedule: Literal["manual", "weekly"] = "manual"
+    log_max_age_days: int = Field(default=30, ge=1, description="How long logs of services and tasks are kept.")
+
     audit_branch_max_age_days: int = Field(default=7, ge=1, description="How long a failed audit's branch is kept.")
+    snapshot_max_age_days: int = Field(default=30, ge=1, description="How long snapshots without a tag are kept.")
+    orphan_file_min_age_days: int = Field(
+        default=3, ge=3, description="Files that no snapshot names are removed then; never below three days."
+    )
     publish_attempts: int = Field(default=3, ge=1, description="How often a run restages where main moved meanwhile.")
 
     @model_validator(mode="before")
@@ -111,6 +129,16 @@ class Settings(BaseSettings):
     def forecasts(self) -> Path:
         """Folder of forecasts that are computed and not published yet."""
         return self.home / "forecasts"
+
+    @property
+    def airflow_home(self) -> Path:
+        """Folder of Airflow's database, secrets and the state of the services."""
+        return self.home / "airflow"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the logs of all services and of Airflow's tasks."""
+        return self.home / "logs"
 
     @property
     def catalog_file(self) -> Path:

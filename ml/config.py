@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lakehouse.errors import BadInputError
+from lakehouse.pools import POOLS, QUEUES
 from lakehouse.tables import TABLES
 from ml.yaml_lines import Document, Place, parse_value, read_yaml
 
@@ -98,6 +99,20 @@ class Schedule(Section):
     queue: Name
     priority: int = Field(ge=1, le=1000)
     retries: int = Field(ge=0, le=10)
+
+    @field_validator("pool")
+    @classmethod
+    def _is_pool(cls, name: str) -> str:
+        if name not in POOLS:
+            raise ValueError(f"no pool {name!r}; there are {', '.join(POOLS)}")
+        return name
+
+    @field_validator("queue")
+    @classmethod
+    def _is_queue(cls, name: str) -> str:
+        if name not in QUEUES:
+            raise ValueError(f"no queue {name!r}; there are {', '.join(QUEUES)}")
+        return name
 
     @field_validator("retrain")
     @classmethod

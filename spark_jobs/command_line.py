@@ -7,12 +7,15 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from expectations import warm_up
+from lakehouse import tables
 from lakehouse.days import day_range, parse_day
 from lakehouse.errors import BadInputError, ExitCode, LakehouseError
 from lakehouse.settings import settings
 from spark_jobs.job import Job, Outcome, Request
+from spark_jobs.manifest import touched_event_days
 from spark_jobs.run import run
 from spark_jobs.session import build_session
 
@@ -28,6 +31,11 @@ def parse_arguments(arguments: Sequence[str] | None, description: str) -> argpar
     parser = argparse.ArgumentParser(description=description, epilog=EXIT_CODES)
     parser.add_argument("--from", dest="first", metavar="DAY", help="first day, e.g. 2024-08-08; without it every day")
     parser.add_argument("--to", dest="last", metavar="DAY", help="the day after the last one")
+    parser.add_argument(
+        "--by-delivery",
+        action="store_true",
+        help="the days are delivery days, as for bronze: work on the event days that their files touch",
+    )
     parser.add_argument("--landing", metavar="DIR", help="folder or s3:// prefix of delivered files")
     parser.add_argument(
         "--replace", action="store_true", help="let a delivery with other bytes take the old one's place"
@@ -65,11 +73,20 @@ def main(job: Job, arguments: Sequence[str] | None = None) -> None:
     """Run one job and leave the process with its exit code."""
 
     def run_job(request: Request) -> ExitCode:
+        if parsed.by_delivery and request.days is not None:
+            request = replace(request, days=touched_event_days(request.settings, request.days, delivered_datasets(job)))
         outcome = run(job, request)
         tell(outcome)
         return outcome.exit_code
 
-    finish(parse_arguments(arguments, (sys.modules["__main__"].__doc__ or job.name).splitlines()[0]), job.name, run_job)
+    parsed = parse_arguments(arguments, (sys.modules["__main__"].__doc__ or job.name).splitlines()[0])
+    finish(parsed, job.name, run_job)
+
+
+def delivered_datasets(job: Job) -> list[str]:
+    """Return what is delivered in a job's domain: its bronze tables' names."""
+    domain = getattr(tables, job.name.partition(".")[0])
+    return [table.name for table in domain.TABLES if table.layer == "bronze"]
 
 
 def finish(arguments: argparse.Namespace, name: str, work: Callable[[Request], ExitCode]) -> None:

@@ -72,6 +72,13 @@ def read_manifest(settings: Settings) -> list[Entry]:
     return entries
 
 
+def touched_event_days(settings: Settings, delivery_days: Iterable[date], datasets: Iterable[str]) -> tuple[date, ...]:
+    """Return the event days of every delivery of some days, replaced ones too."""
+    wanted, kinds = set(delivery_days), set(datasets)
+    touched = [each for each in read_manifest(settings) if each.delivery_date in wanted and each.dataset in kinds]
+    return tuple(sorted({day for entry in touched for day in entry.event_dates}))
+
+
 def accepted(entries: Iterable[Entry], dataset: str) -> list[Entry]:
     """Return the deliveries whose rows are in bronze."""
     return [entry for entry in entries if entry.dataset == dataset and entry.verdict == "accepted"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import getpass
 import hashlib
 import logging
-import os
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,7 @@ from lakehouse.days import WHOLE_TABLE, describe_days
 from lakehouse.errors import ConflictError, ExitCode, LakehouseError
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
-from lakehouse.tables.logs import CHECK_RESULTS, FILE_BALANCES, RUNS
+from lakehouse.tables.logs import CALLER, CHECK_RESULTS, FILE_BALANCES, RUNS
 from spark_jobs.job import Job, Outcome, Plan, Request
 from spark_jobs.publish import (
     Attempt,
@@ -207,7 +206,7 @@ def record(request: Request, outcome: Outcome, seconds: float) -> None:
         "seconds": seconds,
         "snapshot_id": snapshot_id,
         "started_at": request.started_at,
-        "run_by": caller(),
+        "run_by": run_by(request),
     }
     logger.info(
         "%s: %s (in %s, out %s, rejected %s, duplicates %s, %.1f s, snapshot %s)",
@@ -225,8 +224,10 @@ def record_failure(request: Request, outcome: Outcome, seconds: float) -> None:
         logger.warning("this run is not in %s: %s", RUNS.identifier, error)
 
 
-def caller() -> str:
-    """Name who runs this process: the login, and the Airflow task where there is one."""
-    task = os.environ.get("AIRFLOW_CTX_TASK_ID")
-    login = getpass.getuser()
-    return f"{login} for {os.environ.get('AIRFLOW_CTX_DAG_ID')}.{task}" if task else login
+def run_by(request: Request) -> str:
+    """Name who runs this process: the login, and who called it where it said so with `--conf spark.lakehouse.caller=…`.
+
+    A setting of Spark reaches the driver wherever that runs; an environment does not.
+    """
+    called_by = request.spark.sparkContext.getConf().get(CALLER, "")
+    return f"{getpass.getuser()} for {called_by}" if called_by else getpass.getuser()

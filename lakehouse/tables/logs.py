@@ -16,6 +16,14 @@ OUTCOMES = (
     "dry run",
 )
 
+CALLER = "spark.lakehouse.caller"
+"""Spark's setting by which a caller names itself, one attempt each; it stands in `run_by` after the login."""
+RUN_FACTS = (
+    *("run_id", "job", "table_name", "outcome", "exit_code", "message"),
+    *("rows_out", "rows_rejected", "snapshot_id"),
+)
+"""What an orchestrator is told of a run."""
+
 RUNS = Table(
     layer="ops",
     name="runs",

@@ -7,11 +7,16 @@ import subprocess
 import sys
 from datetime import date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from pyspark import SparkConf
 
 from lakehouse.tables.finance import BRONZE_TRADES
-from spark_jobs.command_line import EXIT_CODES
+from spark_jobs.command_line import EXIT_CODES, delivered_datasets
+from spark_jobs.energy import load_hourly
+from spark_jobs.finance import bars_1m
+from spark_jobs.run import run_by
 
 JOB = Path(__file__).parents[2] / "spark_jobs" / "finance" / "bronze_trades.py"
 
@@ -116,3 +121,19 @@ def test_job_by_hand_publishes_and_says_so_in_one_line(lake, binance_zip):
     assert output[0] == (
         "finance.bronze_trades: published 2024-08-08; 1 files read, 1 of them quarantined (reasons in bronze.files)"
     )
+
+
+def test_run_by_names_the_login_and_the_caller_that_spark_was_given(monkeypatch):
+    monkeypatch.setattr("getpass.getuser", lambda: "ada")
+    called = SparkConf(loadDefaults=False).set("spark.lakehouse.caller", "finance_tick.bronze_trades run try 2")
+    for conf, expected in (
+        (called, "ada for finance_tick.bronze_trades run try 2"),
+        (SparkConf(loadDefaults=False), "ada"),
+    ):
+        spark = SimpleNamespace(sparkContext=SimpleNamespace(getConf=lambda conf=conf: conf))
+        assert run_by(SimpleNamespace(spark=spark)) == expected
+
+
+def test_delivered_datasets_are_the_bronze_tables_of_the_jobs_domain():
+    assert sorted(delivered_datasets(bars_1m.JOB)) == ["files", "quotes", "trades"]
+    assert delivered_datasets(load_hourly.JOB) == ["power_readings"]

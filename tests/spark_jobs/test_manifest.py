@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime
 import pytest
 
 from lakehouse.errors import BadInputError
-from spark_jobs.manifest import Entry, is_settled, merge
+from spark_jobs import manifest
+from spark_jobs.manifest import Entry, is_settled, merge, touched_event_days
 
 DAY = date(2024, 8, 8)
 A, B, C = "a" * 64, "b" * 64, "c" * 64
@@ -152,3 +153,16 @@ def test_unreadable_replacement_leaves_the_accepted_delivery_in_place():
         (A, "accepted", None),
         (B, "quarantined", "the zip is cut off"),
     }
+
+
+def test_touched_event_days_are_those_of_every_delivery_of_the_days_replaced_ones_too(monkeypatch):
+    later = DAY.replace(day=9)
+    entries = [
+        entry(A, event_dates=(DAY, later)),  # a New York session reaches into the next UTC day
+        entry(B, verdict="replaced", event_dates=(DAY.replace(day=7),)),
+        entry(C, dataset="quotes", event_dates=(DAY.replace(day=1),)),
+        entry(C, day=later, event_dates=(DAY.replace(day=2),)),  # delivered on a day that nobody asked for
+    ]
+    monkeypatch.setattr(manifest, "read_manifest", lambda settings: entries)
+    assert touched_event_days(None, [DAY], ["trades"]) == (DAY.replace(day=7), DAY, later)
+    assert touched_event_days(None, [date(2024, 1, 1)], ["trades"]) == ()

@@ -1,0 +1,1 @@
+"""What the Dags share: operators over the jobs and the steps of training, schedules, notices."""

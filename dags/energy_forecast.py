@@ -1,0 +1,86 @@
+"""
+# energy_forecast
+
+Meter files to hourly loads with features, forecasts of every champion, and the models that are trained on them.
+
+**Schedule.** Daily 01:00 UTC: the last civil day and the day so far. Forecasts each time; with
+`LAKEHOUSE_FORECAST_SCHEDULE=monthly` only in the first run of a month, with `quarter_hourly` the whole Dag runs every
+15 minutes, with `manual` only when it is triggered. A model is trained in the first run after the `retrain` of its YAML
+(UTC); otherwise its `due` task is skipped and says why. No catch-up; one run at a time, since features look back four
+weeks.
+
+**Upstream.** Files in the landing folder (`LAKEHOUSE_LANDING`) and their dialects. Days without readings change
+nothing.
+
+**By hand.** Trigger it, with `first_day` and `last_day_exclusive` for other days and `retrain` for the models.
+Backfill: `lakehouse airflow backfill create --dag-id energy_forecast --from-date 2007-01-02 --to-date 2007-01-07`, with
+`--dry-run` first. Each task's log shows its command line; it runs as it is in a shell.
+
+## If it fails
+
+Nothing that failed its audit is published, and readers see the last good state. The task's last line says what is
+wrong. *Exit code 2*: a file, its dialect or a parameter is not what was expected; mend it, clear the task. *Exit code
+3*: the audit failed (`lakehouse report` shows the rows), or a model did not pass its gate (its run in MLflow). Other
+codes were retried already: look at disk, memory, catalog and store, then clear the task. A task `configuration` names
+file and line of a YAML to mend. Any task may be cleared and run again at any time: what is done is not done twice. A
+forecast that fails leaves the published ones as they are.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, chain
+
+from dags.common.defaults import START, default_args
+from dags.common.forecast import ForecastOperator
+from dags.common.report import report_task
+from dags.common.schedules import FROM_YESTERDAY, MACROS, Schedule, day_params, retrain_param
+from dags.common.spark_job import SparkJobOperator
+from dags.common.training import model_groups
+from lakehouse.settings import settings
+
+DAILY = "0 1 * * *"
+FORECAST_CRONS = {"daily": DAILY, "monthly": "0 1 1 * *", "quarter_hourly": "*/15 * * * *", "manual": DAILY}
+FORECASTS = FORECAST_CRONS[settings().forecast_schedule]
+CRONS = {"daily": (DAILY,), "monthly": (DAILY,), "quarter_hourly": (FORECASTS,), "manual": ()}
+SCHEDULE = Schedule(CRONS[settings().forecast_schedule])
+
+with DAG(
+    dag_id="energy_forecast",
+    doc_md=__doc__,
+    description="Meter readings to hourly loads, models and forecasts",
+    schedule=SCHEDULE.timetable(),
+    start_date=START,
+    catchup=False,
+    max_active_runs=1,
+    default_args=default_args("energy"),
+    params={**day_params(), "retrain": retrain_param()},
+    user_defined_macros=MACROS,
+    tags=["energy", "tables", "models", "forecasts"],
+) as dag:
+
+    def table(layer: str, name: str, script: str, *options: str) -> SparkJobOperator:
+        """Make one table's days."""
+        return SparkJobOperator(
+            task_id=f"{layer}_{name}",
+            script=f"energy/{script}.py",
+            table=f"{layer}.{name}",
+            arguments=[*FROM_YESTERDAY, *options],
+        )
+
+    hourly = table("gold", "load_hourly", "load_hourly", "--by-delivery")
+    chain(
+        table("bronze", "power_readings", "bronze_power_readings"),
+        table("silver", "power_readings", "silver_power_readings", "--by-delivery"),
+        hourly,
+        report_task(),
+    )
+    for group in model_groups("energy", SCHEDULE):
+        forecast = ForecastOperator(
+            task_id=f"forecast_{group.group_id}",
+            model=str(group.group_id),
+            days=FROM_YESTERDAY,
+            schedule=SCHEDULE,
+            cron=FORECASTS,
+            pool="high_priority_cpu",
+        )
+        hourly >> [group, forecast]

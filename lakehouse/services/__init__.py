@@ -1,0 +1,1 @@
+"""The embedded profile's long-running processes: Airflow, MLflow's pages and the quality pages, on loopback."""

@@ -1,0 +1,135 @@
+"""What holds for every Dag: read quickly and without a network, explained, and with its rules written down."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from airflow.sdk import DAG
+
+from dags.common.training import model_groups
+from lakehouse.jars import ROOT
+from lakehouse.pools import POOLS, QUEUES
+from ml.config import config_files, find_config
+
+FILES = sorted(path for path in (ROOT / "dags").glob("*.py") if path.name != "__init__.py")
+PARSE_LIMIT_S = 2.0
+
+GUARDED = """
+import importlib.util, socket, sys, time
+import airflow.sdk
+
+def refuse(*_):
+    raise OSError("a Dag asked for the network while it was read")
+
+socket.socket.connect = refuse
+socket.getaddrinfo = refuse
+before = set(sys.modules)
+began = time.process_time()
+spec = importlib.util.spec_from_file_location("dag_file", sys.argv[1])
+spec.loader.exec_module(importlib.util.module_from_spec(spec))
+heavy = {"pyspark", "mlflow", "pandas", "pyarrow", "pyiceberg", "lightgbm", "torch"} & (set(sys.modules) - before)
+print(time.process_time() - began, ",".join(sorted(heavy)))
+"""
+
+
+def read_dag(path: Path) -> DAG:
+    spec = importlib.util.spec_from_file_location(f"dag_file_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    (found,) = [value for value in vars(module).values() if isinstance(value, DAG)]
+    return found
+
+
+@pytest.fixture(scope="module", params=FILES, ids=lambda path: path.stem)
+def dag_file(request) -> Path:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def dag(dag_file) -> DAG:
+    return read_dag(dag_file)
+
+
+def test_dag_is_called_as_its_file(dag, dag_file):
+    assert dag.dag_id == dag_file.stem
+
+
+def test_dag_reads_quickly_without_network_database_or_heavy_imports(dag_file, tmp_path):
+    home = {"LAKEHOUSE_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, "-c", GUARDED, str(dag_file)],
+        env={**os.environ, **home},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    seconds, heavy = done.stdout.splitlines()[-1].split(" ")
+    assert float(seconds) < PARSE_LIMIT_S
+    assert heavy == ""
+    assert not (tmp_path / "home").exists()  # nothing was opened or made
+
+
+def test_dag_opens_with_its_runbook(dag, dag_file):
+    assert dag.doc_md.strip() == spec_docstring(dag_file).strip()
+    for part in ("**Schedule.**", "## If it fails", "**By hand.**", "may be cleared and run again"):
+        assert part in " ".join(dag.doc_md.split())
+    assert dag_file.read_text(encoding="utf-8").startswith('"""\n')
+
+
+def spec_docstring(path: Path) -> str:
+    import ast
+
+    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")), clean=False)
+
+
+def test_dag_states_owner_tags_catch_up_and_how_many_runs(dag, dag_file):
+    assert dag.tags
+    assert dag.catchup is False
+    source = dag_file.read_text(encoding="utf-8")
+    assert "catchup=False" in source
+    assert "max_active_runs=" in source
+    assert {task.owner for task in dag.tasks} - {"airflow", ""}
+    assert all(task.owner not in ("airflow", "") for task in dag.tasks)
+
+
+def test_tasks_have_retries_pools_and_queues_that_exist(dag):
+    for task in dag.tasks:
+        assert task.pool in POOLS, task.task_id
+        assert task.queue in QUEUES, task.task_id
+        assert task.retries is not None
+
+
+def test_runs_of_state_that_crosses_days_go_one_at_a_time():
+    limits = {path.stem: read_dag(path).max_active_runs for path in FILES}
+    assert (limits["finance_tick"], limits["energy_forecast"]) == (1, 1)
+
+
+@pytest.mark.parametrize("name", [*config_files()])
+def test_every_model_has_its_group_with_what_its_yaml_says(name):
+    config = find_config(name)  # a bad YAML fails here, with file and line
+    dags = [read_dag(path) for path in FILES]
+    groups = [dag.task_group.children[name] for dag in dags if name in dag.task_group.children]
+    assert len(groups) == 1
+    tasks = list(groups[0].children.values())
+    wanted = config.schedule
+    assert {task.pool for task in tasks} == {wanted.pool}
+    assert {task.queue for task in tasks} == {wanted.queue}
+    assert {task.priority_weight for task in tasks} == {wanted.priority}
+    assert {task.owner for task in tasks} == {config.owner}
+
+
+def test_scripts_of_spark_tasks_exist(dag):
+    for task in dag.tasks:
+        script = getattr(task, "application", None)
+        if script:
+            assert Path(script).is_file(), task.task_id
+
+
+def test_model_groups_is_empty_for_a_domain_without_models():
+    assert model_groups("nowhere", schedule=None) == []
