@@ -32,6 +32,7 @@ from airflow.sdk import DAG, chain
 
 from dags.common.defaults import START, default_args
 from dags.common.forecast import ForecastOperator
+from dags.common.notices import deadline
 from dags.common.report import report_task
 from dags.common.schedules import FROM_YESTERDAY, MACROS, Schedule, day_params, retrain_param
 from dags.common.spark_job import SparkJobOperator
@@ -51,6 +52,7 @@ with DAG(
     schedule=SCHEDULE.timetable(),
     start_date=START,
     catchup=False,
+    deadline=deadline("energy_forecast"),
     max_active_runs=1,
     default_args=default_args("energy"),
     params={**day_params(), "retrain": retrain_param()},

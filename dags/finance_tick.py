@@ -31,6 +31,7 @@ from collections.abc import Sequence
 from airflow.sdk import DAG
 
 from dags.common.defaults import START, default_args
+from dags.common.notices import deadline
 from dags.common.report import report_task
 from dags.common.schedules import FROM_YESTERDAY, MACROS, Schedule, day_params, retrain_param
 from dags.common.spark_job import SparkJobOperator
@@ -48,6 +49,7 @@ with DAG(
     schedule=SCHEDULE.timetable(),
     start_date=START,
     catchup=False,
+    deadline=deadline("finance_tick"),
     max_active_runs=1,
     default_args=default_args("finance"),
     params={**day_params(), "retrain": retrain_param()},

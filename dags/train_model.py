@@ -25,6 +25,7 @@ from airflow.sdk import DAG, Param, chain
 
 from dags.common.command import CommandOperator
 from dags.common.defaults import START, default_args
+from dags.common.notices import deadline
 from dags.common.training import run_argument, step_tasks
 from ml.config import config_files
 
@@ -40,6 +41,7 @@ with DAG(
     schedule=None,
     start_date=START,
     catchup=False,
+    deadline=deadline("train_model"),
     max_active_runs=4,
     default_args={**default_args("ml"), "pool": "high_priority_cpu"},
     params={

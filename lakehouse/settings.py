@@ -74,7 +74,12 @@ class Settings(BaseSettings):
     )
     finance_schedule: Literal["daily", "quarter_hourly", "manual"] = "daily"
     forecast_schedule: Literal["daily", "monthly", "quarter_hourly", "manual"] = "daily"
+    maintenance_schedule: Literal["daily", "manual"] = "daily"
     vision_schedule: Literal["manual", "weekly"] = "manual"
+    training_pods: bool = Field(
+        default=False, description="Training in Kubernetes pods, by Airflow's executor for them."
+    )
+    deadline_minutes: int = Field(default=360, ge=1, description="A Dag's run that takes longer raises a notice.")
     log_max_age_days: int = Field(default=30, ge=1, description="How long logs of services and tasks are kept.")
 
     audit_branch_max_age_days: int = Field(default=7, ge=1, description="How long a failed audit's branch is kept.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from dags.common.notices import notify_failure
 from lakehouse.settings import settings
 
 START = datetime(2007, 1, 1, tzinfo=UTC)
@@ -23,4 +24,5 @@ def default_args(owner: str) -> dict[str, Any]:
         "execution_timeout": TASK_TIMEOUT,
         "pool": "default_pool",
         "queue": "cpu",
+        "on_failure_callback": notify_failure,
     }

@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from dags.common.approval import ModelApproval
 from dags.common.command import CommandOperator
+from dags.common.pods import executor_config
 from dags.common.schedules import Schedule, is_wanted
 from lakehouse.errors import BadInputError
 from lakehouse.settings import settings
@@ -109,6 +110,7 @@ def task_arguments(config: ModelConfig) -> dict[str, Any]:
         "priority_weight": wanted.priority,
         "retries": wanted.retries,
         "retry_delay": timedelta(seconds=settings().retry_delay_seconds),
+        "executor_config": executor_config(config),
     }
 
 

@@ -1,0 +1,175 @@
+"""Airflow for real: services started, Dags triggered through REST on real files, processes killed in the middle."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from datetime import date
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lakehouse.catalog import load, main_history, read_log, summary_of
+from lakehouse.services import airflow, processes
+from lakehouse.tables.energy import GOLD_LOAD_HOURLY
+from lakehouse.tables.finance import BRONZE_TRADES, GOLD_BARS_1M, SILVER_TRADES
+from lakehouse.tables.logs import RUNS
+
+pytestmark = pytest.mark.timeout(3000)
+
+FIRST, SECOND = date(2019, 10, 11), date(2019, 10, 12)
+TICK_TASKS = {
+    *("bronze_trades", "bronze_quotes", "silver_trades", "silver_quotes", "gold_instruments", "gold_bars_1m"),
+    *("gold_volume_profile_1d", "gold_tick_features", "gold_return_correlations_1d", "report"),
+}
+
+
+def rows(orchestra, table) -> int:
+    return load(orchestra.settings, table).scan().to_arrow().num_rows
+
+
+def publishes(orchestra, table, day: date) -> int:
+    """How many snapshots of `main` replaced a day."""
+    summaries = (summary_of(snapshot) for snapshot in main_history(load(orchestra.settings, table)))
+    return sum(str(day) in summary.get("lakehouse.day-keys", "") for summary in summaries)
+
+
+@pytest.fixture(scope="session")
+def first_day(orchestra) -> str:
+    """A run of finance_tick over a real day; returns its id."""
+    run = orchestra.trigger("finance_tick", first_day=str(FIRST), last_day_exclusive=str(SECOND))
+    assert orchestra.wait("finance_tick", run) == "success", orchestra.states("finance_tick", run)
+    return run
+
+
+def test_up_keeps_every_service_on_loopback_and_its_password_private(orchestra):
+    listening = [
+        connection.laddr.ip
+        for running in processes.read_state(orchestra.settings).values()
+        for process in processes.family(orchestra.settings, running.name)
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert set(listening) <= {"127.0.0.1", "::ffff:127.0.0.1"}
+    assert len(listening) >= 3
+    assert airflow.password_file(orchestra.settings).stat().st_mode & 0o077 == 0
+    printed = orchestra.lakehouse("status")
+    assert printed.returncode == 0
+    assert [line.split()[0] for line in printed.stdout.splitlines()[-4:]] == ["Airflow", "MLflow", "reports", "logs"]
+    assert airflow.read_password(orchestra.settings) not in printed.stdout
+
+
+def test_pools_are_there(orchestra):
+    pools = {pool["name"]: pool["slots"] for pool in orchestra.ask("pools")["pools"]}
+    assert pools == {"default_pool": 8, "high_priority_cpu": 4, "gpu_pool": 2}
+
+
+def test_no_dag_is_missing_or_broken(orchestra):
+    assert orchestra.ask("importErrors")["import_errors"] == []
+
+
+def test_finance_tick_publishes_real_ticks_as_by_hand(orchestra, first_day):
+    states = orchestra.states("finance_tick", first_day)
+    assert {name: states[name] for name in TICK_TASKS} == dict.fromkeys(TICK_TASKS, "success")
+    # 5,929 lines of the exchange's file; every one is in bronze and silver
+    assert rows(orchestra, BRONZE_TRADES) == 5929
+    assert rows(orchestra, SILVER_TRADES) == 5929
+    assert rows(orchestra, GOLD_BARS_1M) == 1440
+    (run,) = [row for row in read_log(orchestra.settings, RUNS).to_pylist() if row["job"] == "finance.silver_trades"]
+    assert run["run_by"].endswith(f" for finance_tick.silver_trades {first_day} try 1")
+    handed_on = orchestra.result("finance_tick", first_day, "silver_trades")
+    assert (handed_on["outcome"], handed_on["snapshot_id"]) == ("published", run["snapshot_id"])
+    command = re.search(r"Spark-Submit cmd: [^\"]*", orchestra.log("finance_tick", first_day, "silver_trades"))
+    assert command is not None
+    assert command.group().endswith("silver_trades.py --from 2019-10-11 --to 2019-10-12 --by-delivery")
+    assert Path(orchestra.settings.reports / "index.html").is_file()
+
+
+def test_a_published_table_is_an_asset_event_with_its_snapshot(orchestra, first_day):
+    events = orchestra.ask("assets/events", limit=100)["asset_events"]
+    found = {event["name"]: event["extra"] for event in events if event["source_run_id"] == first_day}
+    assert (
+        found["silver.trades"]["snapshot_id"] == load(orchestra.settings, SILVER_TRADES).current_snapshot().snapshot_id
+    )
+    assert "silver.quotes" not in found  # it had nothing to publish
+
+
+def test_grid_page_shows_the_run_in_a_browser(orchestra, first_day, browser, tmp_path):
+    token = orchestra.session.headers["Authorization"].removeprefix("Bearer ")
+    browser.call("Network.setCookie", name="_token", value=token, url=orchestra.address)
+    browser.call("Page.navigate", url=f"{orchestra.address}/dags/finance_tick/runs/{first_day}")
+    deadline = time.monotonic() + 180
+    while not ("silver_trades" in (text := browser.text()) and "Success" in text):
+        assert time.monotonic() < deadline, text
+        time.sleep(1)
+    browser.screenshot(tmp_path / "grid.png")
+    assert (tmp_path / "grid.png").stat().st_size > 20_000
+    assert "gold_tick_features" in text
+
+
+def test_energy_forecast_publishes_real_readings_and_skips_what_is_not_due(orchestra):
+    run = orchestra.trigger("energy_forecast", first_day="2006-12-16", last_day_exclusive="2006-12-20")
+    assert orchestra.wait("energy_forecast", run) == "success", orchestra.states("energy_forecast", run)
+    states = orchestra.states("energy_forecast", run)
+    assert {states[name] for name in ("bronze_power_readings", "silver_power_readings", "gold_load_hourly")} == {
+        "success"
+    }
+    assert states["household_power_lgbm.due"] == "skipped"
+    assert states["household_power_lgbm.train"] == "skipped"
+    assert states["forecast_household_power_lgbm"] == "skipped"
+    assert "no champion yet" in orchestra.log("energy_forecast", run, "forecast_household_power_lgbm")
+    assert rows(orchestra, GOLD_LOAD_HOURLY) == 4 * 24
+
+
+def test_train_model_fails_at_once_where_there_is_too_little_data(orchestra):
+    run = orchestra.trigger("train_model", model="household_power_lgbm", overrides=["num_leaves=7"])
+    assert orchestra.wait("train_model", run) == "failed"
+    prepare = orchestra.tasks("train_model", run)["prepare"]
+    assert (prepare["state"], prepare["try_number"]) == ("failed", 1)  # bad input is not retried
+    assert "exit code 2, not retried: gold.load_hourly has" in orchestra.log("train_model", run, "prepare")
+    assert "--set=num_leaves=7" in orchestra.log("train_model", run, "prepare")
+
+
+def test_a_killed_task_and_a_killed_scheduler_end_well_with_one_publish(orchestra, first_day):
+    third = date(2019, 10, 13)
+    run = orchestra.trigger("finance_tick", first_day=str(SECOND), last_day_exclusive=str(third))
+    orchestra.wait_until("finance_tick", run, lambda states: states["bronze_trades"] == "running")
+    kill_job(orchestra, "bronze_trades.py")
+    orchestra.wait_until("finance_tick", run, lambda states: states["silver_trades"] == "running")
+    assert orchestra.tasks("finance_tick", run)["bronze_trades"]["try_number"] == 2
+    os.kill(processes.read_state(orchestra.settings)["scheduler"].pid, signal.SIGKILL)
+    assert "scheduler      not running" in orchestra.lakehouse("status").stdout
+    orchestra.up()
+    assert orchestra.wait("finance_tick", run) == "success", orchestra.states("finance_tick", run)
+    for table in (BRONZE_TRADES, SILVER_TRADES, GOLD_BARS_1M):
+        assert publishes(orchestra, table, SECOND) == 1
+    assert rows(orchestra, SILVER_TRADES) == 5929 + 4134
+
+
+def kill_job(orchestra, script: str) -> None:
+    """Kill the driver of a job without warning, once it runs."""
+    deadline = time.monotonic() + 300
+    while True:
+        for process in processes.family(orchestra.settings, "scheduler"):
+            if any(part.endswith(script) for part in process.cmdline()) and "java" not in process.name():
+                process.kill()
+                return
+        assert time.monotonic() < deadline, f"{script} never ran"
+        time.sleep(0.1)
+
+
+def test_the_secret_is_in_no_log_no_rendered_field_no_xcom_and_no_command_line(orchestra, first_day):
+    for process in processes.family(orchestra.settings, "scheduler"):
+        assert orchestra.canary not in " ".join(process.cmdline())
+    leaks = [
+        path for path in orchestra.settings.logs.rglob("*") if path.is_file() and orchestra.canary in path.read_text()
+    ]
+    assert leaks == []
+    database = (orchestra.settings.airflow_home / "airflow.db").read_bytes()
+    log_of_database = orchestra.settings.airflow_home / "airflow.db-wal"
+    if log_of_database.is_file():
+        database += log_of_database.read_bytes()
+    assert orchestra.canary.encode() not in database  # rendered fields and XCom are kept there
