@@ -29,6 +29,7 @@ from lakehouse.errors import BadInputError, UnavailableError
 from lakehouse.schema import arrow_table, iceberg_schema, iceberg_type, month_field, partition_spec, sort_order
 from lakehouse.settings import Settings
 from lakehouse.tables import CATALOG, TABLES, Table
+from lakehouse.tables.vision import images_table
 
 logger = logging.getLogger(__name__)
 
@@ -92,9 +93,20 @@ def load(settings: Settings, table: Table) -> IcebergTable:
         raise UnavailableError(f"{table.identifier} can't be loaded ({why}); `lakehouse doctor` says more") from error
 
 
-def migrate(settings: Settings) -> list[str]:
+def known_tables(catalog: Catalog) -> tuple[Table, ...]:
+    """Return every declared table, with the gold tables of a user's image sets as far as they exist."""
+    if not catalog.namespace_exists("gold"):
+        return TABLES
+    declared = {table.identifier for table in TABLES}
+    present = sorted(".".join(name) for name in catalog.list_tables("gold"))
+    family = [images_table(identifier) for identifier in present if identifier not in declared]
+    return (*TABLES, *(table for table in family if table is not None))
+
+
+def migrate(settings: Settings, more: Iterable[Table] = ()) -> list[str]:
     """Make every declared table that is missing and add every declared column that is missing; return what was done.
 
+    `more` are tables of image sets that a user declared.
     Columns are only ever added. Iceberg's schema belongs to the table and not to a branch, so no run does this.
 
     Raises:
@@ -102,7 +114,7 @@ def migrate(settings: Settings) -> list[str]:
     """
     catalog = open_catalog(settings)
     changes = []
-    for table in TABLES:
+    for table in dict.fromkeys((*known_tables(catalog), *more)):
         if create_if_missing(catalog, settings, table):
             changes.append(f"made {table.identifier}")
             continue
