@@ -11,13 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from pyiceberg.expressions import BooleanExpression, GreaterThanOrEqual, In, LessThanOrEqual, NotNull, Reference
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse.catalog import append_log, load, published_days
+from lakehouse.counts import count_by
 from lakehouse.tables import Table
 from lakehouse.tables.finance import BRONZE_FILES
 from lakehouse.tables.logs import FILE_BALANCES
@@ -33,13 +36,6 @@ FILE_DAY = ("event_date", "_source_sha256")
 Counts = Mapping[tuple[Any, ...], int]
 """Lines by FILE_DAY."""
 Build = Callable[[Request, Plan, Attempt], Sequence[Write]]
-
-
-class Lines(NamedTuple):
-    """What a balance is made of besides the tables' rows: the lines judged, and how many of them were equal copies."""
-
-    of_bronze: DataFrame
-    duplicates: Counts
 
 
 class Rule(NamedTuple):
@@ -121,12 +117,11 @@ def plan_event_days(request: Request, tables: SilverTables) -> Plan:
 
 
 def read_lines(spark: SparkSession, bronze: Table, days: Sequence[date], entries: Sequence[Entry]) -> DataFrame:
-    """Read the accepted lines of the event days; a line's delivery is never more than a day away from its event day."""
-    hashes = sorted({entry.source_sha256 for entry in entries if set(entry.event_dates) & set(days)})
+    """Read the accepted lines of the event days."""
     return spark.table(bronze.full_name).where(
         F.col("event_date").isin(sorted(days))
         & F.col("delivery_date").between(min(days) - ONE_DAY, max(days) + ONE_DAY)
-        & F.col("_source_sha256").isin(hashes)
+        & F.col("_source_sha256").isin(hashes_of(entries, days))
     )
 
 
@@ -145,8 +140,9 @@ def build_writes(request: Request, plan: Plan, attempt: Attempt, cleaning: Clean
         return stage_frame(branch, rows, plan.days, is_sorted=cleaning.is_sorted)
 
     def facts(branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
-        duplicates = count_lines(judged.duplicates)
-        balanced = balance(attempt, branch, days, cleaning, Lines(lines, duplicates))
+        counted = judged.duplicates.groupBy(*FILE_DAY).count().collect()
+        duplicates = {(row["event_date"], row["_source_sha256"]): row["count"] for row in counted}
+        balanced = balance(attempt, days, cleaning, plan.state, duplicates)
         return {**balanced, **cleaning.facts(branch.read_days(days))}
 
     return [
@@ -156,32 +152,52 @@ def build_writes(request: Request, plan: Plan, attempt: Attempt, cleaning: Clean
 
 
 def balance(
-    attempt: Attempt, branch: Branch, days: Sequence[date], tables: SilverTables, lines: Lines
+    attempt: Attempt, days: Sequence[date], tables: SilverTables, entries: Sequence[Entry], duplicates: Counts
 ) -> dict[str, int]:
-    """Count the lines of bronze and what became of them, log it, and return the sums for the audit."""
+    """Count the lines of bronze and what became of them, log it, and return the sums for the audit.
+
+    Lines and rows are counted where they lie, whoever wrote them; rejected ones on `main` where they are published
+    already.
+    """
+    of_days = days_condition(days)
+    is_staged = attempt.branch_name in load(attempt.settings, tables.rejected).refs()
+    count = partial(count_by, attempt.settings, columns=FILE_DAY)
     counted = {
-        "lines_in": count_lines(lines.of_bronze),
-        "rows_out": count_lines(branch.read_days(days).where(F.col("_source_line").isNotNull())),
-        "rows_rejected": count_lines(read_rejected(attempt, tables.rejected, days)),
-        "rows_duplicate": lines.duplicates,
+        "lines_in": count(tables.bronze, conditions=accepted_lines(days, hashes_of(entries, days))),
+        "rows_out": count(
+            tables.table,
+            conditions=(of_days, NotNull(term=Reference("_source_line"))),
+            reference=attempt.branch_name,
+        ),
+        "rows_rejected": count(
+            tables.rejected, conditions=(of_days,), reference=attempt.branch_name if is_staged else "main"
+        ),
+        "rows_duplicate": duplicates,
     }
     # Of every delivery: a row of one that is not accepted any more is what the balance is there to find
     names = {entry.source_sha256: entry.source_file for entry in manifest.read_manifest(attempt.settings)}
-    return record_balance(attempt, branch.table, names, counted)
+    return record_balance(attempt, tables.table, names, counted)
 
 
-def read_rejected(attempt: Attempt, rejected: Table, days: Sequence[date]) -> DataFrame:
-    """Read the rejected rows where they are: on the run's branch, or on `main` where they are published already."""
-    branch = attempt.branch(rejected)
-    if attempt.branch_name in load(attempt.settings, rejected).refs():
-        return branch.read_days(days)
-    return attempt.spark.table(rejected.full_name).where(F.col("event_date").isin(sorted(days)))
+def days_condition(days: Sequence[date]) -> BooleanExpression:
+    """Select event days, as PyIceberg takes it."""
+    return In(term=Reference("event_date"), values=days)  # type: ignore[arg-type]
 
 
-def count_lines(lines: DataFrame) -> Counts:
-    """Count lines by event day and file."""
-    counted = lines.groupBy(*FILE_DAY).count().collect()
-    return {tuple(row[key] for key in FILE_DAY): row["count"] for row in counted}
+def accepted_lines(days: Sequence[date], hashes: Sequence[str]) -> tuple[BooleanExpression, ...]:
+    """Select bronze's lines of event days and files; a line's delivery is never more than a day away from its event."""
+    delivered = Reference("delivery_date")
+    return (
+        days_condition(days),
+        GreaterThanOrEqual(term=delivered, value=min(days) - ONE_DAY),  # type: ignore[arg-type]
+        LessThanOrEqual(term=delivered, value=max(days) + ONE_DAY),  # type: ignore[arg-type]
+        In(term=Reference("_source_sha256"), values=hashes),  # type: ignore[arg-type]
+    )
+
+
+def hashes_of(entries: Sequence[Entry], days: Sequence[date]) -> list[str]:
+    """Return the files that have lines of the event days."""
+    return sorted({entry.source_sha256 for entry in entries if set(entry.event_dates) & set(days)})
 
 
 def record_balance(
@@ -189,7 +205,7 @@ def record_balance(
 ) -> dict[str, int]:
     """Log lines in = rows out + rejected + duplicates for every file and day; return the sums for the audit.
 
-    `names` are the files' paths by hash: grouping by one long text less saves a third of a count.
+    `names` are the files' paths by hash.
     """
     now = datetime.now(UTC)
     rows: list[dict[str, Any]] = []

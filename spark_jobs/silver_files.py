@@ -3,7 +3,7 @@
 A task holds all lines of some instruments of one event day, so that copies, order and outliers are its own business,
 and lines go from Parquet to Parquet as columns. Rows of some twenty columns, half of them texts, cost Spark's own
 functions many times that (benchmarks/README.md). The driver stages what the tasks wrote in one commit; the balance is
-counted by Spark in bronze and in what lies on the branch, so that no task vouches for itself.
+counted in bronze and in what lies on the branch, so that no task vouches for itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
-from pyiceberg.expressions import And, BooleanExpression, EqualTo, GreaterThanOrEqual, In, LessThanOrEqual, Reference
+from pyiceberg.expressions import And, In, Reference
 from pyiceberg.table import StaticTable
 from pyspark import TaskContext
 
@@ -27,7 +27,7 @@ from spark_jobs.convert import ROW_GROUP_ROWS, FileWriter, Target, deal, target_
 from spark_jobs.job import Job, Plan, Request
 from spark_jobs.manifest import Entry
 from spark_jobs.publish import Attempt, Write
-from spark_jobs.silver import FILE_DAY, ONE_DAY, Counts, Lines, SilverTables
+from spark_jobs.silver import FILE_DAY, Counts, SilverTables, accepted_lines
 from spark_jobs.stage import Branch, DataFile, stage_files
 
 LINES_PER_TASK = 2_000_000
@@ -96,8 +96,7 @@ def build_writes(request: Request, plan: Plan, attempt: Attempt, cleaning: Clean
         return stage_files(branch, files, plan.days, replaces=True)
 
     def facts(branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
-        lines = silver.read_lines(request.spark, cleaning.bronze, plan.days, plan.state)
-        return silver.balance(attempt, branch, days, cleaning, Lines(lines, duplicates))
+        return silver.balance(attempt, days, cleaning, plan.state, duplicates)
 
     rejected = [file for piece in written for file in piece.rejected]
     rows = [file for piece in written for file in piece.rows]
@@ -159,15 +158,9 @@ def judge_piece(task: Task, piece: Piece) -> Written:
 
 
 def read_piece(task: Task, piece: Piece) -> pl.DataFrame:
-    """Read the piece's lines; a line's delivery is never more than a day away from its event day."""
-    delivered, instrument, sha256 = map(Reference, ("delivery_date", "instrument_id", "_source_sha256"))
-    conditions: tuple[BooleanExpression, ...] = (
-        EqualTo(term=Reference("event_date"), value=piece.day),  # type: ignore[arg-type]
-        GreaterThanOrEqual(term=delivered, value=piece.day - ONE_DAY),  # type: ignore[arg-type]
-        LessThanOrEqual(term=delivered, value=piece.day + ONE_DAY),  # type: ignore[arg-type]
-        In(term=instrument, values=piece.instrument_ids),  # type: ignore[arg-type]
-        In(term=sha256, values=piece.hashes),  # type: ignore[arg-type]
-    )
+    """Read the piece's lines."""
+    instruments = In(term=Reference("instrument_id"), values=piece.instrument_ids)  # type: ignore[arg-type]
+    conditions = (*accepted_lines([piece.day], piece.hashes), instruments)
     bronze = StaticTable.from_metadata(task.bronze_metadata, task.rows.settings.s3_properties())
     columns = [name for name in task.cleaning.bronze.column_names if name != "_ingested_at"]
     lines = pl.from_arrow(bronze.scan(And(*conditions), tuple(columns)).to_arrow())
