@@ -22,9 +22,11 @@ from pyspark.sql import functions as F
 
 from lakehouse import instruments
 from lakehouse.instruments import describe_instrument, sessions
-from lakehouse.tables.finance import GOLD_BARS_1M, PRICE, SILVER_TRADES, VOLUME
+from lakehouse.tables.finance import GOLD_BARS_1M, SILVER_TRADES, VOLUME
 from spark_jobs import gold
 from spark_jobs.command_line import main
+from spark_jobs.finance import trade_minutes
+from spark_jobs.finance.trade_minutes import MINUTE, aggregate_minutes
 from spark_jobs.gold import Derivation, gold_job
 from spark_jobs.stage import Branch
 
@@ -32,8 +34,6 @@ CARRY_DAYS = 10
 """How many days back a close may be carried from; no declared venue closes for that long."""
 
 INSTRUMENT_DAY = ("event_date", "instrument_id")
-BAR = (*INSTRUMENT_DAY, "minute")
-"""`minute` is whole minutes since 1970-01-01 UTC, here and in the sessions."""
 
 INSTRUMENT_SCHEMA = pa.schema({"instrument_id": pa.string(), "calendar": pa.string()})
 SESSION_SCHEMA = pa.schema(
@@ -91,34 +91,12 @@ def last_closes(bars: DataFrame) -> DataFrame:
     return traded.groupBy(*INSTRUMENT_DAY).agg(F.max_by("close", "bar_start").alias("close"))
 
 
-def aggregate_minutes(trades: DataFrame) -> DataFrame:
-    """Turn trades into one row per minute that has some; prices are null where all of them are outliers.
-
-    Trades of the same microsecond are ordered by sequence and then by delivery. Sums are over decimals, so that the
-    order in which Spark adds does not matter.
-    """
-    is_usable = ~F.col("is_outlier")
-    price = F.when(is_usable, F.col("price"))
-    order = F.when(is_usable, F.struct("ts_event", "sequence", "delivery_date"))
-    traded_value = F.sum(F.when(is_usable, F.col("price") * F.col("size")))
-    return trades.groupBy(*INSTRUMENT_DAY, F.expr("unix_micros(ts_event) div 60000000").alias("minute")).agg(
-        F.min_by(price, order).alias("open"),
-        F.max(price).alias("high"),
-        F.min(price).alias("low"),
-        F.max_by(price, order).alias("close"),
-        F.sum("size").cast(VOLUME).alias("volume"),
-        F.count("*").alias("trade_count"),
-        (traded_value / F.sum(F.when(is_usable, F.col("size")))).cast(PRICE).alias("vwap"),
-        F.count_if("is_outlier").alias("outlier_count"),
-    )
-
-
-def session_minutes(trades: DataFrame, sessions: DataFrame) -> DataFrame:
+def session_minutes(traded: DataFrame, sessions: DataFrame) -> DataFrame:
     """List every session minute of the instruments' days that have a trade."""
     last_minute = F.col("end_minute") - 1
     minutes = F.when(last_minute >= F.col("first_minute"), F.sequence("first_minute", last_minute))
     return (
-        trades.select(*INSTRUMENT_DAY)
+        traded.select(*INSTRUMENT_DAY)
         .distinct()
         .join(F.broadcast(sessions), [*INSTRUMENT_DAY])
         .select(*INSTRUMENT_DAY, "session_minute", F.explode(minutes).alias("minute"))
@@ -147,13 +125,18 @@ def fill_prices(minutes: DataFrame, previous_closes: DataFrame) -> DataFrame:
 
 
 def transform(trades: DataFrame, sessions: DataFrame, previous_closes: DataFrame) -> DataFrame:
-    """Build gold.bars_1m, but for _ingested_at, from all of the days' silver.trades.
+    """Build gold.bars_1m, but for _ingested_at, from all of the days' silver.trades; see `complete_minutes`."""
+    return complete_minutes(aggregate_minutes(trades), sessions, previous_closes)
+
+
+def complete_minutes(traded: DataFrame, sessions: DataFrame, previous_closes: DataFrame) -> DataFrame:
+    """Complete the grid of minutes that have trades, and carry closes into it.
 
     `sessions` is what `session_frame` returns for the instruments and days. `previous_closes` has event_date,
     instrument_id and close (see `last_closes`) of days that are not among the trades' but at most CARRY_DAYS before
     one of them; days need not adjoin, each bar takes the latest close before it.
     """
-    minutes = aggregate_minutes(trades).join(session_minutes(trades, sessions), [*BAR], "full_outer")
+    minutes = traded.join(session_minutes(traded, sessions), [*MINUTE], "full_outer")
     return (
         fill_prices(minutes, previous_closes)
         .withColumn("bar_start", F.timestamp_micros(F.col("minute") * 60_000_000))
@@ -170,9 +153,10 @@ def closes_before(bars: DataFrame, day: date) -> DataFrame:
 
 def build(trades: DataFrame, branch: Branch, days: Sequence[date]) -> DataFrame:
     """Compute the days from the closes that the table has before them."""
-    instrument_ids = [row["instrument_id"] for row in trades.select("instrument_id").distinct().collect()]
+    traded = aggregate_minutes(trades).persist()  # asked twice: for its instruments, and for the bars
+    instrument_ids = [row["instrument_id"] for row in traded.select("instrument_id").distinct().collect()]
     sessions = session_frame(trades.sparkSession, instrument_ids, days, branch.started_at)
-    return transform(trades, sessions, closes_before(branch.read(), min(days)))
+    return complete_minutes(traded, sessions, closes_before(branch.read(), min(days)))
 
 
 def read_state(bars: DataFrame, day: date) -> Mapping[str, Any]:
@@ -218,7 +202,7 @@ JOB = gold_job(
         facts=compare_trades,
         grows_by_itself=True,
     ),
-    code=(sys.modules[__name__], instruments, gold),
+    code=(sys.modules[__name__], trade_minutes, instruments, gold),
 )
 
 if __name__ == "__main__":
