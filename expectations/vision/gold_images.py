@@ -45,6 +45,15 @@ def suite_of(name: str) -> Suite:
                 "HAVING count(*) > 1 ORDER BY copies DESC",
             ),
             FactRule(
+                "greatest_pixel",
+                "warning",
+                "The images use the range of a byte, not 0 to 1 or 0 to 16.",
+                # MNIST, CIFAR-10 and the digits as we write them all reach 255.
+                minimum=128,
+                maximum=255,
+                query=f"SELECT image_id, pixel_max FROM {table.identifier} ORDER BY pixel_max DESC LIMIT 20",  # noqa: S608  # shown
+            ),
+            FactRule(
                 "class_balance_of_tolerance",
                 "critical",
                 "No class of train is farther from an equal share than the declared tolerance.",

@@ -55,7 +55,7 @@ class Delivered:
 
 def plan(request: Request) -> Plan:
     """Find the deliveries of the sets asked for that the manifest has not judged yet."""
-    entries = tuple(entry for entry in manifest.read_manifest(request.settings))
+    entries = tuple(manifest.read_manifest(request.settings))
     ours = [entry for entry in entries if entry.dataset == DATASET]
     sets = asked_sets(request)
     landed = list_landing(request.landing, request.settings)

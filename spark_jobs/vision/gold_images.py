@@ -68,7 +68,7 @@ def channel_statistics(images: DataFrame) -> DataFrame:
     sums = images.where("split = 'train'").select(
         "dataset",
         "split",
-        (F.col("height") * F.col("width")).cast("bigint").alias("pixels"),
+        (F.col("height").cast("bigint") * F.col("width")).alias("pixels"),
         F.posexplode(F.arrays_zip("channel_sums", "channel_square_sums")).alias("channel", "sums"),
     )
     added = sums.groupBy("dataset", "split", "channel").agg(
@@ -151,10 +151,12 @@ def describe_images(request: Request, staged: DataFrame, image_set: ImageSet) ->
     for entry in accepted_entries(manifest.read_manifest(request.settings), image_set.name):
         delivered[entry.instrument_id.partition(".")[2]] += entry.rows
     is_dropping = image_set.duplicates == "drop"
+    greatest = staged.agg(F.max("pixel_max")).collect()[0][0]
     twice = staged.groupBy("height", "width", "channels", "image_sha256").agg(F.count("*").alias("copies"))
     return {
         "labels_outside_set": sum(row["count"] for row in labels if names.get(row["label"]) != row["label_name"]),
         "equal_images": twice.where("copies > 1").count() if is_dropping else None,
+        "greatest_pixel": greatest,
         "class_balance_of_tolerance": balance_of_tolerance(train, image_set),
         "published_count_difference": (
             sum(abs(delivered[split] - count) for split, count in image_set.counts.items())
