@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from lakehouse.commands import jobs, reading, services
+from lakehouse.commands import fetching, jobs, reading, services
 from lakehouse.errors import ExitCode, LakehouseError
 
 logger = logging.getLogger(__name__)
@@ -22,14 +22,14 @@ COMMANDS = "lakehouse.commands"
 
 app = typer.Typer(
     name="lakehouse",
-    help="Ticks and meter readings from files to audited Iceberg tables. First use: lakehouse demo",
+    help="Ticks, meter readings and images from files to audited Iceberg tables. First use: lakehouse demo",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 fetch_app = typer.Typer(
-    help="Download files into the landing folder, checked by sha256.",
+    help="Download files into the landing folder, each checked by its hash.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -42,8 +42,8 @@ for command in (services.up, services.down, services.status):
 app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})(
     services.airflow
 )
-fetch_app.command()(jobs.binance)
-fetch_app.command()(jobs.power)
+for fetch in (fetching.binance, fetching.power, fetching.mnist, fetching.cifar10):
+    fetch_app.command()(fetch)
 for plugged in entry_points(group=COMMANDS):
     app.command()(plugged.load())
 

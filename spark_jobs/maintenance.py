@@ -103,7 +103,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--table", action="append", metavar="LAYER.NAME", help="only this table; several times")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done; change nothing")
     parser.add_argument("--debug", action="store_true", help="show the traceback of a crash")
-    parser.set_defaults(first=None, last=None, landing=None, replace=False, strict=False)
+    parser.set_defaults(dataset=None, first=None, last=None, landing=None, replace=False, strict=False)
     return parser.parse_args(arguments)
 
 
