@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from lakehouse.errors import BadInputError
-from ml.energy import learners
+from ml import learners
 from ml.energy.config import PowerConfig
 from ml.energy.features import WARM_UP_H, Hours, build_examples, lay_out
 from ml.energy.interval import Interval
