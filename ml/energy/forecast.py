@@ -55,6 +55,7 @@ def predict(config: PowerConfig, rows: pa.Table, folder: Path, first: datetime, 
                 pa.table(
                     {
                         "meter_id": [config.meter_id] * len(chosen),
+                        "event_date": targets[chosen].astype("datetime64[D]"),
                         "target_start": targets[chosen].astype("datetime64[us]"),
                         "target_occurrence": occurrences[chosen].astype(np.int32),
                         "horizon": np.full(len(chosen), horizon, dtype=np.int32),
