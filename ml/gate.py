@@ -37,6 +37,14 @@ class Verdict:
         """True where every demand is met."""
         return all(demand.is_met for demand in self.demands)
 
+    def lines(self) -> list[str]:
+        """Return the verdict and every demand, one line each, for a person."""
+        verdict = "passed" if self.is_passed else "failed"
+        return [
+            f"gate {verdict}",
+            *(f"  {'met' if each.is_met else 'NOT MET':<8} {each.words}" for each in self.demands),
+        ]
+
     def describe(self) -> str:
         """Return the failed demands in one line, or all of them where none failed."""
         failed = [demand.words for demand in self.demands if not demand.is_met]

@@ -7,7 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 import pyarrow as pa
-from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo, GreaterThanOrEqual, LessThan, Reference
+from pyiceberg.expressions import (
+    AlwaysTrue,
+    And,
+    BooleanExpression,
+    EqualTo,
+    GreaterThanOrEqual,
+    In,
+    LessThan,
+    Reference,
+)
 
 from lakehouse.as_of import resolve_snapshot
 from lakehouse.catalog import load
@@ -18,9 +27,12 @@ from lakehouse.tables import Table, find_table
 
 @dataclass(frozen=True)
 class RowFilter:
-    """Which rows are read: equal values, and days `[first, last_exclusive)` of the column that partitions the table."""
+    """Which rows are read: equal values, one of several, and days `[first, last_exclusive)` of the column that
+    partitions the table.
+    """
 
     equal: tuple[tuple[str, str], ...] = ()
+    any_of: tuple[tuple[str, tuple[str, ...]], ...] = ()
     day_column: str = "event_date"
     first: date | None = None
     last_exclusive: date | None = None
@@ -34,6 +46,8 @@ class RowFilter:
         wanted: BooleanExpression = AlwaysTrue()
         for name, value in self.equal:
             wanted = And(wanted, EqualTo(term=Reference(name), value=value))  # type: ignore[arg-type]
+        for name, values in self.any_of:
+            wanted = And(wanted, In(Reference(name), values))  # type: ignore[call-arg, arg-type]
         day = Reference(self.day_column)
         if self.first:
             wanted = And(wanted, GreaterThanOrEqual(term=day, value=self.first))  # type: ignore[arg-type]
@@ -66,7 +80,7 @@ def choose_snapshot(settings: Settings, table: Table, as_of: str | None) -> tupl
     iceberg = load(settings, table)
     snapshot = resolve_snapshot(iceberg, as_of)
     if snapshot is None:
-        raise BadInputError(f"{table.identifier} has no rows yet; fill it first, e.g. lakehouse run energy")
+        raise BadInputError(f"{table.identifier} has no rows yet; fill it first: lakehouse run <domain>")
     schema_id = snapshot.schema_id if snapshot.schema_id is not None else iceberg.schema().schema_id
     return snapshot.snapshot_id, schema_id
 

@@ -7,9 +7,9 @@ forecasts and draws. Its model is a folder of text files, so that nothing that i
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,10 @@ class Model:
     """Script below spark_jobs that publishes what `predict` returns."""
     packages: Callable[[Any], tuple[str, ...]]
     """Packages, by their names on the index, that the model's files need to be read."""
+    deflate: Callable[[Evaluation, Sequence[Mapping[str, float]]], Evaluation] | None = None
+    """Takes the metrics of the other configurations that were tried and adds what is left of a result beside them."""
+    backtest: Callable[[Any, pa.Table, Path, date, date], Sequence[str]] | None = None
+    """Tells, line by line, what trading on the forecasts of the days `[first, last)` would have brought."""
 
 
 def find_model(config: ModelConfig) -> Model:

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lakehouse.errors import ExitCode
@@ -62,8 +61,7 @@ def forecast_days(
         found = model.predict(config, rows, packed / MODEL_FILES, midnight(first), midnight(last))
     count = found.num_rows
     return (
-        found.append_column("event_date", pc.cast(found.column("target_start"), pa.date32()))
-        .append_column("model_name", pa.array([config.name] * count))
+        found.append_column("model_name", pa.array([config.name] * count))
         .append_column("model_version", pa.array(np.full(count, version, dtype=np.int32)))
         .append_column("snapshot_id", pa.array(np.full(count, snapshot_id)))
     )

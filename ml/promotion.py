@@ -93,7 +93,7 @@ def compare(context: Context, run: TrainingRun, champion: TrainingRun | None) ->
             ["incumbent_loss" if name == "baseline_loss" else name for name in test.column_names]
         )
     else:
-        other = score_run(context, champion, run).filter(~pc.field("is_trained_on"))
+        other = score_run(context, champion, run).filter(~pc.field("is_trained_on") & pc.field("loss").is_valid())
         keys = ["example", "occurrence", "group"]
         other = other.select([*keys, "loss"]).rename_columns([*keys, "incumbent_loss"])
         pairs = test.join(other, keys, join_type="inner")

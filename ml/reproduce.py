@@ -18,6 +18,7 @@ from ml.model_files import file_sha256
 from ml.registry import MODEL_FILES, download_model, find_version
 from ml.steps import PREDICTIONS, fit_into, read_rows
 from ml.tracking import TAG, Context, TrainingRun, environment, git_commit, mlflow_errors, read_run
+from ml.trials import read_trials
 
 KEYS = ("example", "occurrence", "group")
 
@@ -65,7 +66,11 @@ def train_again(context: Context, name: str, version: int) -> Reproduction:
             folder = Path(scratch) / "files"
             fit_into(folder, run.config, rows, context.say)
             scored = model.score(run.config, rows, folder)
-            metrics = model.evaluate(run.config, scored).metrics
+            evaluation = model.evaluate(run.config, scored)
+            if model.deflate:  # beside what had been tried then
+                trials = read_trials(context, run, Path(scratch))
+                evaluation = model.deflate(evaluation, [trial.metrics for trial in trials])
+            metrics = evaluation.metrics
             old_files = {path.name: file_sha256(path) for path in (packed / MODEL_FILES).iterdir()}
             new_files = {path.name: file_sha256(path) for path in folder.iterdir()}
             old = pq.read_table(context.client.download_artifacts(run.run_id, PREDICTIONS, scratch))
@@ -90,6 +95,7 @@ def compare_predictions(old: pa.Table, new: pa.Table) -> tuple[float, int]:
     gaps = [
         np.abs(old.column(name).to_numpy() - new.column(name).to_numpy()).max()
         for name in ("forecast", "lower", "upper")
+        if name in old.column_names
     ]
     return float(max(gaps)), new.num_rows
 

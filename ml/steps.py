@@ -43,6 +43,7 @@ from ml.tracking import (
     read_run,
     start_run,
 )
+from ml.trials import find_trials, log_trials
 
 PREDICTIONS = "predictions.parquet"
 
@@ -224,6 +225,10 @@ def evaluate(context: Context, run: TrainingRun) -> TrainingRun:
         folder = packed / MODEL_FILES
         scored = model.score(run.config, rows, folder)
         evaluation = model.evaluate(run.config, scored)
+        if model.deflate:
+            trials = find_trials(context, run)
+            log_trials(context, run, trials)
+            evaluation = model.deflate(evaluation, [trial.metrics for trial in trials])
         plots = Path(scratch) / "plots"
         plots.mkdir()
         model.plot(run.config, scored, folder, plots)
@@ -233,7 +238,8 @@ def evaluate(context: Context, run: TrainingRun) -> TrainingRun:
         context.client.log_metric(run.run_id, name, value)
         context.say(f"evaluate: {name} {value:.4f}")
     verdict = judge(run.config, evaluation, scored)
-    context.say(f"evaluate: gate {verdict.describe()}")
+    for line in verdict.lines():
+        context.say(f"evaluate: {line}")
     facts = {
         "gate": "passed" if verdict.is_passed else "failed",
         "gate_verdict": verdict.describe(),

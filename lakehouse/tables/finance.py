@@ -335,6 +335,7 @@ GOLD_TICK_FEATURES = Table(
         EVENT_DATE,
         Column("bar_start", "timestamp", "Start of the minute, UTC."),
         Column("close", "double", "Close of the bar, in the quote currency.", minimum=0, exclusive_minimum=True),
+        Column("volume", "double", "Traded quantity of the bar, which volume_zscore_30 is made from.", minimum=0),
         Column(
             "log_return",
             "double",

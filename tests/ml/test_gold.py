@@ -48,6 +48,20 @@ def test_read_gold_of_another_meter_is_empty(pinned):
     assert rows.num_rows == 0
 
 
+@pytest.mark.parametrize(
+    ("meters", "count"),
+    [
+        pytest.param(("household.UCI",), 240, id="one"),
+        pytest.param(("household.OTHER", "household.UCI"), 240, id="one of two"),
+        pytest.param(("household.OTHER", "x' or 'a' = 'a"), 0, id="none"),
+    ],
+)
+def test_read_gold_of_several_meters(pinned, meters, count):
+    settings, _, where = pinned
+    rows = read_gold(settings, where, ("load_kw",), RowFilter(any_of=(("meter_id", meters),)))
+    assert rows.num_rows == count
+
+
 def test_tag_that_is_not_where_it_was_is_not_read(pinned):
     settings, _, where = pinned
     with pytest.raises(
