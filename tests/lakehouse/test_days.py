@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from lakehouse.days import NO_DAY, describe_days, day_range, format_days, parse_day, parse_days
+from lakehouse.days import NO_DAY, day_range, describe_days, format_days, parse_day, parse_days
 from lakehouse.errors import BadInputError
 
 
