@@ -97,13 +97,18 @@ def compare(context: Context, run: TrainingRun, champion: TrainingRun | None) ->
         keys = ["example", "occurrence", "group"]
         other = other.select([*keys, "loss"]).rename_columns([*keys, "incumbent_loss"])
         pairs = test.join(other, keys, join_type="inner")
-    pairs = pairs.sort_by([("group", "ascending"), ("example", "ascending"), ("occurrence", "ascending")])
+    if "moment" in pairs.column_names:  # several rows of one moment err together and count as one
+        means = pairs.group_by(["group", "moment"]).aggregate([("loss", "mean"), ("incumbent_loss", "mean")])
+        pairs = means.rename_columns({"loss_mean": "loss", "incumbent_loss_mean": "incumbent_loss"})
+        pairs = pairs.sort_by([("group", "ascending"), ("moment", "ascending")])
+    else:
+        pairs = pairs.sort_by([("group", "ascending"), ("example", "ascending"), ("occurrence", "ascending")])
     groups = sorted(set(scored.column("group").to_pylist()))
     found = {}
     for group in groups:
         rows = pairs.filter(pc.field("group") == group)
         if rows.num_rows < MINIMUM_ROWS:
-            raise BadInputError(f"{rows.num_rows} rows that both forecast {group} h ahead, expected {MINIMUM_ROWS}")
+            raise BadInputError(f"{rows.num_rows} rows of group {group} that both forecast, expected {MINIMUM_ROWS}")
         own, other = (rows.column(name).to_numpy() for name in ("loss", "incumbent_loss"))
         found[group] = diebold_mariano(own, other, group)
     return found
