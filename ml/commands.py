@@ -138,6 +138,29 @@ def predict(
     raise typer.Exit(publish_forecasts(open_tracking(settings(), _say), model, days, as_of))
 
 
+def backtest(
+    model: Annotated[str, typer.Argument(metavar="MODEL[@ALIAS|/VERSION]", help="Without alias: its champion.")],
+    first: Annotated[str, typer.Option("--from", metavar="DAY", help="First day to trade on, e.g. 2013-10-07.")],
+    last: Annotated[str, typer.Option("--to", metavar="DAY", help="The day after the last one.")],
+    as_of: Annotated[
+        str | None, typer.Option(metavar="POINT", help="Tag, snapshot id or ISO time (UTC) of gold; default is main.")
+    ] = None,
+) -> None:
+    """Trade on a version's forecasts of some days and print what it would have brought, after costs.
+
+    \b
+    Example: lakehouse backtest tick_gru@champion --from 2013-10-07 --to 2013-10-12
+    """
+    from lakehouse.days import day_range, parse_day
+    from lakehouse.settings import settings
+    from ml.predict import backtest_days
+    from ml.tracking import open_tracking
+
+    days = day_range(parse_day(first), parse_day(last))
+    for line in backtest_days(open_tracking(settings(), _say), model, days, as_of):
+        typer.echo(line)
+
+
 def reproduce(
     model: Model,
     version: Annotated[int, typer.Argument(min=1, help="The version to train again.")],

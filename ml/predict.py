@@ -78,6 +78,27 @@ def forecast_days(
     )
 
 
+def backtest_days(context: Context, reference: str, days: Sequence[date], as_of: str | None) -> Sequence[str]:
+    """Trade on a version's forecasts of some days; return what came of it, line by line.
+
+    Raises:
+        BadInputError: the model's forecasts are nothing to trade on.
+    """
+    with mlflow_errors():
+        version, run = resolve(context, reference)
+        model, config = find_model(run.config), run.config
+        if model.backtest is None:
+            raise BadInputError(f"{config.name} forecasts nothing that is traded; lakehouse predict publishes it")
+        table = find_table(config.table)
+        snapshot_id, _ = choose_snapshot(context.settings, table, as_of)
+        first, last = days[0], days[-1] + timedelta(days=1)
+        wanted = model.row_filter(config).until(last)
+        rows = read_snapshot(context.settings, table, snapshot_id, model.columns(config), wanted)
+        context.say(f"backtest: {config.name} version {version} on [{first}, {last}) at snapshot {snapshot_id}")
+        with download_model(context, run) as packed:
+            return model.backtest(config, rows, packed / MODEL_FILES, first, last)
+
+
 def midnight(day: date) -> datetime:
     """Return the first moment of a civil day."""
     return datetime(day.year, day.month, day.day)

@@ -30,7 +30,7 @@ def lakehouse(training, monkeypatch, capsys):
 
 def test_every_plugged_command_has_help_with_an_example(lakehouse):
     names = sorted(entry.name for entry in entry_points(group="lakehouse.commands") if entry.module == "ml.commands")
-    assert names == ["models", "predict", "promote", "reproduce", "rollback", "train"]
+    assert names == ["backtest", "models", "predict", "promote", "reproduce", "rollback", "train"]
     for name in names:
         code, out, _ = lakehouse(name, "--help")
         assert code == 0
