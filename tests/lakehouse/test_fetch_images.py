@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from dataclasses import replace
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -22,26 +19,6 @@ def md5(content):
 
 def sha256(content):
     return hashlib.sha256(content).hexdigest()
-
-
-@pytest.fixture
-def server(tmp_path, monkeypatch):
-    """A folder that a server publishes, and its URL."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    folder = tmp_path / "published"
-    folder.mkdir()
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield folder, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def publication(url, known=True):
