@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from expectations import SUITES
 from expectations.queries import query_command
 from expectations.report import Sample, document_path
-from lakehouse.days import format_days
+from lakehouse.days import Unit, format_days, parse_days
 from lakehouse.settings import Settings
 
 Row = Mapping[str, Any]
@@ -108,13 +108,13 @@ def last_audits(settings: Settings, checks: Iterable[Row], runs: Iterable[Row]) 
     return sorted(audits, key=lambda audit: (not audit.is_stopped, order.get(audit.table_name, len(order))))
 
 
-def read_audit(settings: Settings, checks: list[Row], days: Iterable[date]) -> Audit:
+def read_audit(settings: Settings, checks: list[Row], days: Iterable[Unit]) -> Audit:
     """Put one audit together from its rows and its document."""
     first = checks[0]
     path = document_path(settings, first["run_id"], first["table_name"])
     document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if document.get("days"):
-        days = [date.fromisoformat(day) for day in document["days"]]
+        days = [unit for text in document["days"] for unit in parse_days(text)]
     return Audit(
         table_name=first["table_name"],
         run_id=first["run_id"],

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import date
 
 from expectations.report import days_condition
 from expectations.rules import FactRule, Rule
+from lakehouse.days import Unit
 from lakehouse.tables import Table
 
 
-def failed_rows_query(rule: Rule | FactRule, table: Table, days: Sequence[date], run_id: str) -> str | None:
+def failed_rows_query(rule: Rule | FactRule, table: Table, days: Sequence[Unit], run_id: str) -> str | None:
     """Return the query; None for a rule that no row breaks, such as one about the columns."""
     condition = days_condition(table, days)
     if isinstance(rule, FactRule):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from expectations.rules import Severity
+from lakehouse.days import Unit
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
 
@@ -58,7 +59,7 @@ class AuditReport:
     snapshot_id: int | None
     run_id: str
     run_key: str
-    days: tuple[date, ...]
+    days: tuple[Unit, ...]
     rows_evaluated: int
     results: tuple[CheckResult, ...]
     samples: Mapping[str, Sample]
@@ -111,11 +112,14 @@ def document_path(settings: Settings, run_id: str, table_name: str) -> Path:
     return settings.reports / "audits" / f"{run_id}.{table_name}.json"
 
 
-def days_condition(table: Table, days: Sequence[date]) -> str:
-    """Return the SQL condition that selects the audited days; empty where the whole table was audited."""
+def days_condition(table: Table, days: Sequence[Unit]) -> str:
+    """Return the SQL condition that selects the audited days or sets; empty where the whole table was audited."""
     if table.replaced_by is None or not days:
         return ""
     ordered = sorted(set(days))
+    if isinstance(ordered[0], str):
+        names = ", ".join(f"'{name}'" for name in ordered)
+        return f"{table.replaced_by} IN ({names})"
     if len(ordered) == 1:
         return f"{table.replaced_by} = DATE '{ordered[0]}'"
     if (ordered[-1] - ordered[0]).days == len(ordered) - 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JError
@@ -17,6 +17,7 @@ from expectations.measure import Measurement, broken_groups, first_line, measure
 from expectations.queries import failed_rows_query
 from expectations.report import AuditReport, CheckResult, Sample
 from expectations.rules import FactRule, Rule, Suite
+from lakehouse.days import Unit
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
 
@@ -34,7 +35,7 @@ class Audited:
 
     suite: Suite
     frame: DataFrame
-    days: tuple[date, ...]
+    days: tuple[Unit, ...]
     facts: Mapping[str, Any]
     measured: Measurement
     run_id: str
@@ -61,7 +62,7 @@ def audit(
     run_key: str,
     snapshot_id: int | None,
     settings: Settings,
-    days: Sequence[date] = (),
+    days: Sequence[Unit] = (),
 ) -> AuditReport:
     """Hold the frame and the job's facts against the suite and leave a document for the pages.
 
@@ -149,8 +150,8 @@ def check_result(
     )
 
 
-def days_of(table: Table, frame: DataFrame, days: Sequence[date]) -> tuple[date, ...]:
-    """Return the audited days, ascending; none for a table that is replaced whole."""
+def days_of(table: Table, frame: DataFrame, days: Sequence[Unit]) -> tuple[Unit, ...]:
+    """Return the audited days or sets, ascending; none for a table that is replaced whole."""
     if table.replaced_by is None:
         return ()
     if not days and table.replaced_by in frame.columns:

@@ -24,11 +24,12 @@ from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot, ancestors_of
 from sqlalchemy.exc import SQLAlchemyError
 
-from lakehouse.days import parse_days
+from lakehouse.days import Unit, parse_days
 from lakehouse.errors import BadInputError, UnavailableError
 from lakehouse.schema import arrow_table, iceberg_schema, iceberg_type, month_field, partition_spec, sort_order
 from lakehouse.settings import Settings
 from lakehouse.tables import CATALOG, TABLES, Table
+from lakehouse.tables.vision import images_table
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ LOG_APPEND_ATTEMPTS = 8
 
 @dataclass(frozen=True)
 class Replacement:
-    """The last write that replaced one day of a table's `main`."""
+    """The last write that replaced one day, or one image set, of a table's `main`."""
 
     run_key: str
     day_key: str
@@ -92,9 +93,20 @@ def load(settings: Settings, table: Table) -> IcebergTable:
         raise UnavailableError(f"{table.identifier} can't be loaded ({why}); `lakehouse doctor` says more") from error
 
 
-def migrate(settings: Settings) -> list[str]:
+def known_tables(catalog: Catalog) -> tuple[Table, ...]:
+    """Return every declared table, with the gold tables of a user's image sets as far as they exist."""
+    if not catalog.namespace_exists("gold"):
+        return TABLES
+    declared = {table.identifier for table in TABLES}
+    present = sorted(".".join(name) for name in catalog.list_tables("gold"))
+    family = [images_table(identifier) for identifier in present if identifier not in declared]
+    return (*TABLES, *(table for table in family if table is not None))
+
+
+def migrate(settings: Settings, more: Iterable[Table] = ()) -> list[str]:
     """Make every declared table that is missing and add every declared column that is missing; return what was done.
 
+    `more` are tables of image sets that a user declared.
     Columns are only ever added. Iceberg's schema belongs to the table and not to a branch, so no run does this.
 
     Raises:
@@ -102,7 +114,7 @@ def migrate(settings: Settings) -> list[str]:
     """
     catalog = open_catalog(settings)
     changes = []
-    for table in TABLES:
+    for table in dict.fromkeys((*known_tables(catalog), *more)):
         if create_if_missing(catalog, settings, table):
             changes.append(f"made {table.identifier}")
             continue
@@ -181,12 +193,12 @@ def main_history(iceberg: IcebergTable) -> Iterable[Snapshot]:
     return ancestors_of(iceberg.snapshot_by_id(main.snapshot_id), iceberg.metadata)
 
 
-def last_replacements(iceberg: IcebergTable) -> dict[date, Replacement]:
-    """Return, for every day that some snapshot still in the history replaced, its last replacement on `main`.
+def last_replacements(iceberg: IcebergTable) -> dict[Unit, Replacement]:
+    """Return, for every day or set that some snapshot still in the history replaced, its last replacement on `main`.
 
     A table that is replaced whole has the one key of WHOLE_TABLE.
     """
-    last: dict[date, Replacement] = {}
+    last: dict[Unit, Replacement] = {}
     for snapshot in main_history(iceberg):
         summary = summary_of(snapshot)
         if DAYS in summary:
@@ -197,8 +209,8 @@ def last_replacements(iceberg: IcebergTable) -> dict[date, Replacement]:
     return last
 
 
-def day_fingerprints(iceberg: IcebergTable, column: str, days: Iterable[date]) -> dict[date, str]:
-    """Return what identifies the content of each day of a table: the snapshot that replaced it last, and its day key.
+def day_fingerprints(iceberg: IcebergTable, column: str, days: Iterable[Unit]) -> dict[Unit, str]:
+    """Return what identifies the content of each day or set: the snapshot that replaced it last, and its key.
 
     Compaction and other days' runs leave it as it is. A day whose snapshot has been forgotten by expiry is identified
     by the data files of its partition.
@@ -213,7 +225,7 @@ def day_fingerprints(iceberg: IcebergTable, column: str, days: Iterable[date]) -
         files: dict[Any, list[str]] = {}
         for task in iceberg.scan().plan_files():
             value = task.file.partition[position]
-            files.setdefault(as_date(value) if is_by_day else value, []).append(task.file.file_path)
+            files.setdefault(as_unit(value) if is_by_day else value, []).append(task.file.file_path)
         for day in unknown:
             paths = files.get(day if is_by_day else (day.year - 1970) * 12 + day.month - 1)
             if paths:
@@ -221,27 +233,27 @@ def day_fingerprints(iceberg: IcebergTable, column: str, days: Iterable[date]) -
     return fingerprints
 
 
-def as_date(value: Any) -> date:
-    """Turn a partition value, which is a date or its number of days since 1970, into a date."""
-    return value if isinstance(value, date) else date.fromordinal(date(1970, 1, 1).toordinal() + int(value))
+def as_unit(value: Any) -> Unit:
+    """Turn a partition value into what a run replaces: a date may also be its number of days since 1970."""
+    return value if isinstance(value, (date, str)) else date.fromordinal(date(1970, 1, 1).toordinal() + int(value))
 
 
-def rows_per_day(iceberg: IcebergTable, column: str) -> dict[date, int]:
-    """Return the rows on `main` of each day that has some: from the metadata where a partition is a day."""
-    counts: dict[date, int] = {}
+def rows_per_day(iceberg: IcebergTable, column: str) -> dict[Unit, int]:
+    """Return the rows on `main` of each day or set that has some: from the metadata where a partition is a day."""
+    counts: dict[Unit, int] = {}
     if iceberg.current_snapshot() is None:
         return counts
     if column not in [field.name for field in iceberg.spec().fields]:
         days = iceberg.scan(selected_fields=(column,)).to_arrow().column(column)
         return {item["values"]: item["counts"] for item in days.value_counts().to_pylist()}
     for row in iceberg.inspect.partitions().to_pylist():  # a table without rows has not even the columns
-        day = as_date(row["partition"][column])
+        day = as_unit(row["partition"][column])
         counts[day] = counts.get(day, 0) + row["record_count"]
     return counts
 
 
-def published_days(iceberg: IcebergTable, column: str) -> list[date]:
-    """Return the days that have rows on `main`, ascending."""
+def published_days(iceberg: IcebergTable, column: str) -> list[Unit]:
+    """Return the days or sets that have rows on `main`, ascending."""
     return sorted(rows_per_day(iceberg, column))
 
 

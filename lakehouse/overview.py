@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from lakehouse.catalog import open_catalog, read_log
+from lakehouse.catalog import known_tables, open_catalog, read_log
 from lakehouse.query import list_identifiers
 from lakehouse.settings import Settings
 from lakehouse.tables import TABLES, Table
@@ -34,7 +34,7 @@ def table_states(settings: Settings) -> list[TableState]:
     catalog = open_catalog(settings)
     present = set(list_identifiers(catalog))
     states = []
-    for table in TABLES:
+    for table in known_tables(catalog):
         if table.identifier not in present:
             states.append(TableState(table))
             continue

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lakehouse.errors import BadInputError
-from lakehouse.tables import TABLES
+from lakehouse.tables import TABLES, find_table
 from ml.yaml_lines import Document, Place, parse_value, read_yaml
 
 FOLDER = Path(__file__).parent
@@ -133,9 +133,13 @@ class ModelConfig(Section):
     @field_validator("table")
     @classmethod
     def _is_gold(cls, identifier: str) -> str:
-        gold = [table.identifier for table in TABLES if table.layer == "gold"]
-        if identifier not in gold:
-            raise ValueError(f"no gold table {identifier!r} is declared; there are {', '.join(gold)}")
+        try:
+            is_gold = find_table(identifier).layer == "gold"
+        except BadInputError:
+            is_gold = False
+        if not is_gold:
+            gold = ", ".join(table.identifier for table in TABLES if table.layer == "gold")
+            raise ValueError(f"no gold table {identifier!r} is declared; there are {gold}, and gold.<image set>_images")
         return identifier
 
     def as_json(self) -> str:

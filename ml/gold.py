@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyiceberg.expressions import (
     AlwaysTrue,
     And,
@@ -115,4 +116,13 @@ def read_snapshot(
         rows = scan.to_arrow()
     except ValueError as error:
         raise BadInputError(f"{table.identifier} at snapshot {snapshot_id}: {error}") from None
-    return rows.select(wanted).sort_by([(name, "ascending") for name in table.primary_key]).combine_chunks()
+    return in_order(rows.select(wanted).combine_chunks(), table.primary_key)
+
+
+def in_order(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
+    """Return the rows ascending by keys; files that were written in order are not sorted, and copied, once more."""
+    if len(keys) == 1 and rows.num_rows:
+        key = rows.column(keys[0])
+        if pc.all(pc.less_equal(key.slice(0, rows.num_rows - 1), key.slice(1)), min_count=0).as_py():
+            return rows
+    return rows.sort_by([(name, "ascending") for name in keys]).combine_chunks()

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 from pyiceberg.table.refs import SnapshotRef
 
-from lakehouse.catalog import open_catalog, read_log
-from lakehouse.tables import TABLES, Table
+from lakehouse.catalog import known_tables, open_catalog, read_log
+from lakehouse.tables import Table
 from lakehouse.tables.registry import MODEL_VERSIONS
 from ml.pins import model_tags, pin, release
 from ml.tracking import TAG, Context, mlflow_errors
@@ -25,7 +25,7 @@ def reconcile_tags(context: Context) -> list[str]:
         held = versions_by_tag(context)
         known = registered_runs(context)
     done = []
-    for table in TABLES:
+    for table in known_tables(catalog):
         if table.layer == "gold" and catalog.table_exists(table.identifier):
             for tag, reference in model_tags(context.settings, table).items():
                 run_id = tag.rpartition("_")[2]

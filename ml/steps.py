@@ -13,7 +13,7 @@ import json
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from lakehouse.errors import BadInputError, LakehouseError
 from lakehouse.tables import find_table
 from ml.config import ModelConfig, find_config
-from ml.gate import GateFailedError, judge
+from ml.gate import GateFailedError, Verdict, judge
 from ml.gold import choose_snapshot, read_gold
 from ml.model import find_model
 from ml.model_files import INDEX, tree_sha256, write_index
@@ -33,6 +33,7 @@ from ml.promotion import promote_if_better
 from ml.registry import MODEL_FILES, download_model, register_run
 from ml.served import CONFIG
 from ml.tracking import (
+    PREDICTIONS,
     Context,
     TrainingRun,
     environment,
@@ -44,8 +45,7 @@ from ml.tracking import (
     start_run,
 )
 from ml.trials import find_trials, log_trials
-
-PREDICTIONS = "predictions.parquet"
+from ml.validation import judge_validation, open_test
 
 
 def train_model(
@@ -147,10 +147,12 @@ def check_size_and_age(config: ModelConfig, rows: pa.Table) -> None:
     """
     if rows.num_rows < config.data.minimum_rows:
         raise BadInputError(f"{config.table} has {rows.num_rows} rows for it; expected {config.data.minimum_rows}")
+    limit = config.data.maximum_age_days
+    if limit is None:
+        return
     newest = find_model(config).newest(config, rows)
     age = (datetime.now(UTC) - newest).days
-    limit = config.data.maximum_age_days
-    if limit is not None and age > limit:
+    if age > limit:
         raise BadInputError(
             f"the newest row of {config.table} is of {newest}, {age} days old; expected {limit} at most"
         )
@@ -207,14 +209,16 @@ def save_packed(packed: Path, folder: Path, config: ModelConfig, rows: pa.Table)
     model = find_model(config)
     features = model.example(config, rows)
     answers = model.predict_features(folder, features)
-    mlflow.pyfunc.save_model(
-        str(packed),
-        loader_module="ml.served",
-        data_path=str(folder),
-        signature=infer_signature(features.to_pandas(), answers.to_pandas()),
-        input_example=features.to_pandas(),
-        pip_requirements=pinned_packages(("lakehouse-tick", *model.packages(config))),
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # advice on integers that may be missing, which ours can't be
+        mlflow.pyfunc.save_model(
+            str(packed),
+            loader_module="ml.served",
+            data_path=str(folder),
+            signature=infer_signature(features.to_pandas(), answers.to_pandas()),
+            input_example=features.to_pandas(),
+            pip_requirements=pinned_packages(("lakehouse-tick", *model.packages(config))),
+        )
 
 
 def evaluate(context: Context, run: TrainingRun) -> TrainingRun:
@@ -223,6 +227,10 @@ def evaluate(context: Context, run: TrainingRun) -> TrainingRun:
     rows = read_rows(context, run)
     with tempfile.TemporaryDirectory() as scratch, download_model(context, run) as packed:
         folder = packed / MODEL_FILES
+        validation = judge_validation(context, run, rows, folder)
+        if validation and not validation.is_passed:
+            return mark(context, run, "evaluate", gate_facts(validation, {}))
+        open_test(context, run)
         scored = model.score(run.config, rows, folder)
         evaluation = model.evaluate(run.config, scored)
         if model.deflate:
@@ -240,12 +248,13 @@ def evaluate(context: Context, run: TrainingRun) -> TrainingRun:
     verdict = judge(run.config, evaluation, scored)
     for line in verdict.lines():
         context.say(f"evaluate: {line}")
-    facts = {
-        "gate": "passed" if verdict.is_passed else "failed",
-        "gate_verdict": verdict.describe(),
-        "metrics": json.dumps(evaluation.metrics),
-    }
-    return mark(context, run, "evaluate", facts)
+    return mark(context, run, "evaluate", gate_facts(verdict, evaluation.metrics))
+
+
+def gate_facts(verdict: Verdict, metrics: Mapping[str, float]) -> dict[str, str]:
+    """Return what a run keeps of its gate."""
+    passed = "passed" if verdict.is_passed else "failed"
+    return {"gate": passed, "gate_verdict": verdict.describe(), "metrics": json.dumps(dict(metrics))}
 
 
 def register(context: Context, run: TrainingRun) -> TrainingRun:

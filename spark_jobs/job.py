@@ -7,12 +7,13 @@ import inspect
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 
 from pyspark.sql import SparkSession
 
+from lakehouse.days import Unit
 from lakehouse.errors import ExitCode
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
@@ -21,11 +22,14 @@ from spark_jobs.publish import Attempt, Published, Write
 
 @dataclass(frozen=True)
 class Request:
-    """What the caller asked for. `days` None means every day that the landing folder or the upstream table has."""
+    """What the caller asked for. `days` None means all that the landing folder or the upstream table has.
+
+    `days` are names for jobs of image sets, and so are those of a plan.
+    """
 
     spark: SparkSession
     settings: Settings
-    days: tuple[date, ...] | None
+    days: tuple[Unit, ...] | None
     landing: str
     is_replacing: bool = False
     is_strict: bool = False
@@ -42,15 +46,15 @@ class Plan:
     a carried state may reach them. `lines` are for a person; `state` is handed to `build`.
     """
 
-    inputs: Mapping[date, Sequence[str]]
+    inputs: Mapping[Unit, Sequence[str]]
     lines: tuple[str, ...] = ()
     state: Any = None
-    later: Mapping[date, Sequence[str]] = field(default_factory=dict)
+    later: Mapping[Unit, Sequence[str]] = field(default_factory=dict)
 
     @property
-    def days(self) -> tuple[date, ...]:
+    def days(self) -> tuple[Unit, ...]:
         """The days that the run replaces, ascending."""
-        return tuple(sorted(self.inputs))
+        return tuple(sorted(self.inputs, key=str))
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,6 @@ class Outcome:
     outcome: str
     exit_code: ExitCode
     message: str
-    days: tuple[date, ...] = ()
+    days: tuple[Unit, ...] = ()
     summary: Summary = field(default_factory=Summary)
     run_key: str = ""

@@ -13,11 +13,12 @@ from datetime import date, datetime
 from typing import Any
 
 from lakehouse.catalog import load
+from lakehouse.days import NO_DAY
 from lakehouse.errors import BadInputError
 from lakehouse.settings import Settings
 from lakehouse.tables.finance import BRONZE_FILES
 
-UNKNOWN_DAY = date(1970, 1, 1)
+UNKNOWN_DAY = NO_DAY
 """Delivery day of an unreadable file whose day would have stood in its content."""
 
 

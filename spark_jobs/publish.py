@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from py4j.protocol import Py4JError
@@ -29,7 +29,7 @@ from lakehouse.catalog import (
     rows_per_day,
     summary_of,
 )
-from lakehouse.days import describe_days
+from lakehouse.days import Unit, describe_days
 from lakehouse.errors import AuditFailedError, LakehouseError, UnavailableError
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
@@ -55,9 +55,9 @@ class Write:
     """
 
     table: Table
-    days: tuple[date, ...]
-    stage: Callable[[Branch], Sequence[date]]
-    facts: Callable[[Branch, Sequence[date]], Mapping[str, Any]] = field(default=lambda branch, days: {})
+    days: tuple[Unit, ...]
+    stage: Callable[[Branch], Sequence[Unit]]
+    facts: Callable[[Branch, Sequence[Unit]], Mapping[str, Any]] = field(default=lambda branch, days: {})
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Attempt:
     settings: Settings
     run_id: str
     run_key: str
-    day_keys: Mapping[date, str]
+    day_keys: Mapping[Unit, str]
     started_at: datetime
     bases: Mapping[str, int | None]
 
@@ -89,7 +89,7 @@ class Staged:
     write: Write
     branch: Branch
     snapshot_id: int
-    days: tuple[date, ...]
+    days: tuple[Unit, ...]
     facts: Mapping[str, Any]
 
 
@@ -98,7 +98,7 @@ class Published:
     """What came of one table: rows that were added to its days, and the snapshot that `main` is at."""
 
     table: Table
-    days: tuple[date, ...]
+    days: tuple[Unit, ...]
     rows_added: int
     snapshot_id: int
     facts: Mapping[str, Any]
@@ -149,9 +149,9 @@ def stage(attempt: Attempt, write: Write, branch: Branch) -> Staged:
     return Staged(write, branch, snapshot_id, days, {**facts, **write.facts(branch, days)})
 
 
-def trailing_week_mean(settings: Settings, table: Table, days: Sequence[date]) -> float | None:
+def trailing_week_mean(settings: Settings, table: Table, days: Sequence[Unit]) -> float | None:
     """Return the mean of rows per published day in the week before the days; None where partitions do not tell."""
-    if table.replaced_by is None or not table.partitioned_by or not days:
+    if table.replaced_by is None or not table.partitioned_by or not days or isinstance(days[0], str):
         return None
     week = [min(days) - timedelta(days=number) for number in range(1, 8)]
     rows = rows_per_day(load(settings, table), table.replaced_by)

@@ -20,7 +20,7 @@ from pyspark.errors import PySparkException
 from sqlalchemy.exc import OperationalError
 
 from lakehouse.catalog import append_log, last_replacements, load, require_tables
-from lakehouse.days import WHOLE_TABLE, describe_days
+from lakehouse.days import WHOLE_TABLE, Unit, describe_days
 from lakehouse.errors import ConflictError, ExitCode, LakehouseError
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
@@ -63,7 +63,7 @@ OUTCOMES = {
 }
 
 
-def day_keys(job: Job, plan: Plan) -> dict[date, str]:
+def day_keys(job: Job, plan: Plan) -> dict[Unit, str]:
     """Hash, for each day, what determines its rows: code, declarations, the day and what is read for it."""
     common = hashlib.sha256(job.code_digest.encode())
     for table in job.tables:
@@ -159,7 +159,7 @@ def run_unrecorded(job: Job, request: Request) -> Outcome:
         finally:
             # Iceberg's tables are equal to Spark where their names are: a kept frame could answer for newer rows
             request.spark.catalog.clearCache()
-        days = tuple(sorted({day for item in published for day in item.days}))
+        days = tuple(sorted({day for item in published for day in item.days}, key=str))
         summary = job.summarize(request, plan, published)
         outcome = OUTCOMES.get(summary.exit_code, "published")
         message = f"published {describe_days(days)}" + (f"; {summary.note}" if summary.note else "")
@@ -168,19 +168,19 @@ def run_unrecorded(job: Job, request: Request) -> Outcome:
     raise ConflictError(f"{job.name}: other runs published first {attempts} times; run it again when they are through")
 
 
-def combine_keys(keys: Mapping[date, str], days: Sequence[date]) -> str:
+def combine_keys(keys: Mapping[Unit, str], days: Sequence[Unit]) -> str:
     """Return the run's key, which stands for the keys of its days."""
-    text = "\n".join(f"{day}={keys[day]}" for day in sorted(days))
+    text = "\n".join(f"{day}={keys[day]}" for day in sorted(days, key=str))
     return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
 
-def due_days(settings: Settings, tables: Sequence[Table], keys: Mapping[date, str]) -> tuple[date, ...]:
+def due_days(settings: Settings, tables: Sequence[Table], keys: Mapping[Unit, str]) -> tuple[Unit, ...]:
     """Return the days that some of the tables does not have yet as these keys say."""
-    due: set[date] = set()
+    due: set[Unit] = set()
     for table in tables:
         last = last_replacements(load(settings, table))
         due |= {day for day, key in keys.items() if day not in last or last[day].day_key != key}
-    return tuple(sorted(due))
+    return tuple(sorted(due, key=str))
 
 
 def record(request: Request, outcome: Outcome, seconds: float) -> None:
@@ -196,7 +196,7 @@ def record(request: Request, outcome: Outcome, seconds: float) -> None:
         "run_key": outcome.run_key,
         "job": outcome.job.name,
         "table_name": table.identifier,
-        "days": [day for day in outcome.days or request.days or () if day not in WHOLE_TABLE],
+        "days": recorded_days(outcome.days or request.days or ()),
         "outcome": outcome.outcome,
         "exit_code": int(outcome.exit_code),
         "message": outcome.message,
@@ -215,6 +215,13 @@ def record(request: Request, outcome: Outcome, seconds: float) -> None:
         *(summary.rows_duplicate, seconds, snapshot_id),
     )
     append_log(request.settings, RUNS, [row])
+
+
+def recorded_days(units: Sequence[Unit]) -> list[date]:
+    """Return what ops.runs lists: days alone, and none for a run of image sets, which its message names."""
+    if any(isinstance(unit, str) for unit in units):
+        return []
+    return [day for day in units if day not in WHOLE_TABLE]
 
 
 def record_failure(request: Request, outcome: Outcome, seconds: float) -> None:

@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse.catalog import DAY_KEYS, DAYS, RUN_ID, RUN_KEY
-from lakehouse.days import format_days
+from lakehouse.days import Unit, format_days
 from lakehouse.tables import Table
 
 REFERENCE_PAUSES_S = (0.1, 0.3, 1.0, 3.0)
@@ -46,11 +46,11 @@ class Branch:
     name: str
     run_id: str
     run_key: str
-    day_keys: Mapping[date, str]
+    day_keys: Mapping[Unit, str]
     started_at: datetime
     """When the run began, UTC: what lies after it is not known yet."""
 
-    def properties(self, days: Sequence[date]) -> dict[str, str]:
+    def properties(self, days: Sequence[Unit]) -> dict[str, str]:
         """What a snapshot that replaces these days says of itself."""
         keys = ",".join(f"{day}={self.day_keys[day]}" for day in sorted(days))
         return {RUN_KEY: self.run_key, RUN_ID: self.run_id, DAYS: format_days(days), DAY_KEYS: keys}
@@ -64,7 +64,7 @@ class Branch:
         """The table as the branch has it."""
         return self.spark.read.option("branch", self.name).table(self.table.full_name)
 
-    def read_days(self, days: Iterable[date]) -> DataFrame:
+    def read_days(self, days: Iterable[Unit]) -> DataFrame:
         """The rows of the days that a write replaced; all rows of a table that is replaced whole."""
         return self.read().where(replaced(self.table, days))
 
@@ -90,7 +90,7 @@ def change_references(change: Callable[[], Any]) -> None:
             time.sleep(pause_s)
 
 
-def replaced(table: Table, days: Iterable[date]) -> Any:
+def replaced(table: Table, days: Iterable[Unit]) -> Any:
     """The condition that selects what a write of these days replaces."""
     return F.lit(True) if table.replaced_by is None else F.col(table.replaced_by).isin(sorted(days))
 
@@ -109,7 +109,7 @@ def distribute(frame: DataFrame, table: Table, days: Sequence[date]) -> DataFram
     return laid_out.sortWithinPartitions(*dict.fromkeys((day, *table.sorted_by, *table.primary_key)))
 
 
-def stage_frame(branch: Branch, frame: DataFrame, days: Sequence[date], *, is_sorted: bool = False) -> Sequence[date]:
+def stage_frame(branch: Branch, frame: DataFrame, days: Sequence[Unit], *, is_sorted: bool = False) -> Sequence[Unit]:
     """Replace the days on the branch by the frame's rows, also where it has none for a day.
 
     Iceberg replaces whole files: where those hold months, their other days are written again as they are. `is_sorted`
@@ -144,7 +144,7 @@ def first_of(month: int) -> date:
     return date(month // 12, month % 12 + 1, 1)
 
 
-def stage_files(branch: Branch, files: Iterable[DataFile], days: Sequence[date]) -> Sequence[date]:
+def stage_files(branch: Branch, files: Iterable[DataFile], days: Sequence[Unit]) -> Sequence[Unit]:
     """Add data files to the branch in one commit; their metrics come from the Parquet footers."""
     table = branch.java_table()
     iceberg = branch.spark._jvm.org.apache.iceberg

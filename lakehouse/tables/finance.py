@@ -104,7 +104,7 @@ BRONZE_QUOTES = Table(
     replaced_by="delivery_date",
 )
 
-DATASETS = ("trades", "quotes", "power_readings")
+DATASETS = ("trades", "quotes", "power_readings", "images")
 VERDICTS = ("accepted", "superseded", "quarantined", "refused")
 
 BRONZE_FILES = Table(
@@ -112,19 +112,26 @@ BRONZE_FILES = Table(
     name="files",
     doc="The manifest: one row per delivery and file, with what became of it.",
     columns=(
-        Column("delivery_date", "date", "Day of the delivery."),
+        Column("delivery_date", "date", "Day of the delivery; 1970-01-01 where it has none, as image sets."),
         Column("dataset", "string", "Which bronze table the file belongs to.", allowed=DATASETS),
         Column("source", "string", "Name of the source that claimed the file."),
         Column(
             "instrument_id",
             "string",
-            "What the file is about: a venue-qualified symbol or a meter; empty for a quarantined file of several.",
+            "What the file is about: a venue-qualified symbol, a meter, or set and split of images (mnist.train); "
+            "empty for a quarantined file of several.",
         ),
-        Column("delivery_part", "string", "Part of a day that comes in several files; empty where a day is one."),
+        Column(
+            "delivery_part",
+            "string",
+            "Part of a delivery that comes in several files: of a day, a batch of a split, or its labels; else empty.",
+        ),
         Column("_source_file", "string", "Path of the file below the landing folder."),
         Column("_source_sha256", "string", "SHA-256 of the file as delivered, hex."),
         Column("bytes", "bigint", "Size of the file as delivered.", unit="B", minimum=0),
-        Column("rows", "bigint", "Lines of this delivery in the file; 0 where quarantined.", minimum=0),
+        Column(
+            "rows", "bigint", "Lines, images or labels of this delivery in the file; 0 where quarantined.", minimum=0
+        ),
         Column(
             "first_ts_event",
             "timestamp",
@@ -143,7 +150,8 @@ BRONZE_FILES = Table(
         Column(
             "read_as",
             "string",
-            "The declared dialects that the file was held against, with a digest; null where the source needs none.",
+            "The declarations that the file was held against, with a digest: dialects of meters, or an image set and "
+            "the files read together; null where the source needs none.",
             nullable=True,
         ),
         Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest."),

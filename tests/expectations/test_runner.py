@@ -188,6 +188,10 @@ def test_days_condition_selects_the_audited_days(days: list[date], condition: st
     assert days_condition(TRADES, days) == condition
 
 
+def test_days_condition_selects_the_audited_sets() -> None:
+    assert days_condition(find_table("silver.images"), ["mnist", "digits"]) == "dataset IN ('digits', 'mnist')"
+
+
 def test_query_command_names_the_snapshot_of_the_table_that_it_alone_reads() -> None:
     assert query_command("SELECT * FROM silver.trades", "silver.trades", 7) == (
         'lakehouse query --as-of 7 "SELECT * FROM silver.trades"'

@@ -32,6 +32,7 @@ from lakehouse.settings import read_settings
 from lakehouse.tables import TABLES, Column
 from lakehouse.tables.finance import GOLD_INSTRUMENTS, GOLD_RETURN_CORRELATIONS_1D
 from lakehouse.tables.logs import RUNS
+from lakehouse.tables.vision import GOLD_IMAGE_CLASS_COUNTS
 
 CORRELATIONS = GOLD_RETURN_CORRELATIONS_1D
 MONDAY, TUESDAY, WEDNESDAY = date(2024, 8, 5), date(2024, 8, 6), date(2024, 8, 7)
@@ -174,6 +175,38 @@ def test_last_replacements_are_those_of_main_newest_first(settings):
     assert set(last) == {MONDAY, TUESDAY}
     assert rows_per_day(iceberg, "event_date") == {MONDAY: 1, TUESDAY: 2}
     assert published_days(iceberg, "event_date") == [MONDAY, TUESDAY]
+
+
+def replace_set(settings, name, images, key):
+    """Replace one set in gold.image_class_counts, as a run of the vision jobs does."""
+    iceberg = load(settings, GOLD_IMAGE_CLASS_COUNTS)
+    rows = [{"dataset": name, "split": "train", "label": 0, "image_count": number} for number in images]
+    properties = {RUN_KEY: f"run-{key}", DAYS: name, DAY_KEYS: f"{name}={key}"}
+    iceberg.overwrite(
+        arrow_table(GOLD_IMAGE_CLASS_COUNTS, rows),
+        overwrite_filter=f"dataset = '{name}'",
+        snapshot_properties=properties,
+    )
+
+
+def test_sets_are_replaced_counted_and_told_apart_by_name(settings):
+    require_tables(settings, [GOLD_IMAGE_CLASS_COUNTS])
+    replace_set(settings, "mnist", [5, 7], "k1")
+    replace_set(settings, "cifar10", [3], "k2")
+    first = day_fingerprints(load(settings, GOLD_IMAGE_CLASS_COUNTS), "dataset", ["mnist", "cifar10", "digits"])
+    replace_set(settings, "mnist", [6], "k3")
+    iceberg = load(settings, GOLD_IMAGE_CLASS_COUNTS)
+    last = last_replacements(iceberg)
+    assert {name: last[name].day_key for name in last} == {"mnist": "k3", "cifar10": "k2"}
+    assert rows_per_day(iceberg, "dataset") == {"mnist": 1, "cifar10": 1}
+    assert published_days(iceberg, "dataset") == ["cifar10", "mnist"]
+    second = day_fingerprints(iceberg, "dataset", ["mnist", "cifar10", "digits"])
+    assert set(first) == set(second) == {"mnist", "cifar10"}
+    assert (second["cifar10"] == first["cifar10"], second["mnist"] == first["mnist"]) == (True, False)
+    old = [s.snapshot_id for s in iceberg.snapshots() if s.snapshot_id != iceberg.current_snapshot().snapshot_id]
+    iceberg.maintenance.expire_snapshots().by_ids(old).commit()
+    expired = day_fingerprints(load(settings, GOLD_IMAGE_CLASS_COUNTS), "dataset", ["cifar10"])
+    assert expired["cifar10"].startswith("files:")
 
 
 def test_rows_per_day_of_a_table_that_was_emptied_are_none(settings):

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from lakehouse.days import day_range, format_days, parse_day, parse_days
+from lakehouse.days import NO_DAY, day_range, describe_days, format_days, parse_day, parse_days
 from lakehouse.errors import BadInputError
 
 
@@ -28,6 +28,21 @@ from lakehouse.errors import BadInputError
 def test_format_days_is_read_back_by_parse_days(days, text):
     assert format_days(days) == text
     assert parse_days(text) == sorted(set(days))
+
+
+@pytest.mark.parametrize(
+    ("units", "text", "description"),
+    [
+        pytest.param(["mnist"], "mnist", "mnist", id="one set"),
+        pytest.param(["mnist", "cifar10", "mnist"], "cifar10,mnist", "cifar10,mnist", id="sets, one twice"),
+        pytest.param(["mnist", NO_DAY], "1970-01-01,mnist", "mnist", id="a set beside its day in the manifest"),
+        pytest.param([NO_DAY], "1970-01-01", "1970-01-01", id="a file whose day is unknown"),
+    ],
+)
+def test_format_days_takes_names_of_sets_which_parse_days_reads_back(units, text, description):
+    assert format_days(units) == text
+    assert parse_days(text) == sorted(set(units), key=str)
+    assert describe_days(units) == description
 
 
 def test_day_range_leaves_out_its_end():
