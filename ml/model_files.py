@@ -12,7 +12,7 @@ from lakehouse.errors import ExitCode, LakehouseError
 
 INDEX = "model.json"
 SUFFIXES = (".txt", ".json", ".safetensors")
-"""LightGBM's text, XGBoost's and our JSON, weights of networks. A pickle is a program: neither written nor read."""
+"""LightGBM's text, XGBoost's and our JSON, weights. A pickle is a program and is neither written nor read."""
 ADDED_BY_MLFLOW = "registered_model_meta"
 """MLflow 3.17 writes this file beside a model that somebody loads as models:/name@alias from a local folder."""
 

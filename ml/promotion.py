@@ -101,9 +101,8 @@ def compare(context: Context, run: TrainingRun, champion: TrainingRun | None) ->
     if "moment" in pairs.column_names:  # several rows of one moment err together and count as one
         means = pairs.group_by(["group", "moment"]).aggregate([("loss", "mean"), ("incumbent_loss", "mean")])
         pairs = means.rename_columns({"loss_mean": "loss", "incumbent_loss_mean": "incumbent_loss"})
-        pairs = pairs.sort_by([("group", "ascending"), ("moment", "ascending")])
-    else:
-        pairs = pairs.sort_by([(name, "ascending") for name in ("group", *key_columns(pairs))])
+    order = ("group", "moment") if "moment" in pairs.column_names else ("group", *key_columns(pairs))
+    pairs = pairs.sort_by([(name, "ascending") for name in order])
     groups = sorted(set(scored.column("group").to_pylist()))
     found = {}
     for group in groups:

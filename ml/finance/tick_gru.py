@@ -99,8 +99,8 @@ def as_examples(config: TickConfig, bars: Bars) -> Examples:
     _, ahead = examples_of(config, bars)
     has_window = np.zeros((len(bars), 1))
     has_window[window_ends(bars, config.window)] = 1.0
-    features = np.hstack([bars.features.astype(np.float64), has_window])
-    return Examples((*config.features, "has_window"), bars.ends(), bars.ends(config.horizon), features, ahead)
+    features = np.hstack([has_window, bars.features.astype(np.float64)])
+    return Examples(("has_window", *config.features), bars.ends(), bars.ends(config.horizon), features, ahead)
 
 
 def train(config: TickConfig, rows: pa.Table, folder: Path, say: Say) -> Mapping[str, list[float]]:

@@ -11,11 +11,10 @@ from __future__ import annotations
 import sys
 
 from lakehouse.tables.predictions import GOLD_IMAGE_PREDICTIONS
-from spark_jobs import forecasts
 from spark_jobs.command_line import main
-from spark_jobs.forecasts import forecast_job
+from spark_jobs.forecast_files import forecast_job
 
-JOB = forecast_job("vision.image_predictions", GOLD_IMAGE_PREDICTIONS, (sys.modules[__name__], forecasts))
+JOB = forecast_job("vision.image_predictions", GOLD_IMAGE_PREDICTIONS, sys.modules[__name__])
 
 if __name__ == "__main__":
     main(JOB)

@@ -90,7 +90,8 @@ def test_features_are_what_they_say_whatever_the_price():
         "log_return": 0.001, "rsi_14": 60.0, "realized_volatility_30": 0.01, "volume_zscore_30": 1.5,
         "minutes_since_open": 7, "sma_20_distance": np.log(50 / 49), "sma_50_distance": np.log(50 / 48),
         "ema_12_distance": np.log(50 / 51), "ema_26_distance": np.log(50 / 52), "macd_ratio": 0.01,
-        "macd_signal_ratio": 0.005, "macd_histogram_ratio": 0.005, "bollinger_position": 0.25, "bollinger_width": 8 / 49,
+        "macd_signal_ratio": 0.005, "macd_histogram_ratio": 0.005, "bollinger_position": 0.25,
+        "bollinger_width": 8 / 49,
     }  # fmt: skip
     names = (*PLAIN_FEATURES, *RELATIVE_FEATURES)
     assert set(names) == set(expected)

@@ -7,9 +7,7 @@ import pytest
 from lakehouse.schema import arrow_schema
 from lakehouse.tables.energy import GOLD_LOAD_FORECASTS
 from spark_jobs.energy.load_forecasts import JOB
-from spark_jobs.forecasts import file_columns
-
-FILE_COLUMNS = file_columns(GOLD_LOAD_FORECASTS)
+from spark_jobs.forecast_files import file_columns
 
 DAY = date(2007, 6, 1)
 NEXT = DAY + timedelta(days=1)

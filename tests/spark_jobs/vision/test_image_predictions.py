@@ -5,7 +5,7 @@ import pytest
 from lakehouse.errors import ExitCode
 from lakehouse.schema import arrow_schema
 from lakehouse.tables.predictions import GOLD_IMAGE_PREDICTIONS
-from spark_jobs.forecasts import file_columns
+from spark_jobs.forecast_files import file_columns
 from spark_jobs.vision.image_predictions import JOB
 
 SCHEMA = arrow_schema(GOLD_IMAGE_PREDICTIONS, file_columns(GOLD_IMAGE_PREDICTIONS))
