@@ -1,6 +1,6 @@
 """Images: this project's training against the recipe that everybody starts from, and gold against bare Parquet.
 
-    python benchmarks/images.py mnist --data <folder with MNIST's four files> [--plain-epochs 1] [--seeds 1]
+    python benchmarks/images.py mnist --data <folder with MNIST's four files> [--plain-epochs 1] [--seeds 1] [--threads 2]
     python benchmarks/images.py cifar --data <folder with data_batch_1.bin> [--seconds 60]
     python benchmarks/images.py read --data <folder with MNIST's four files> [--rounds 15]
 
@@ -159,7 +159,8 @@ def show(result: Result) -> None:
 
 def run_mnist(arguments: argparse.Namespace) -> None:
     images = mnist(arguments.data)
-    found = [ours("mnist_cnn", images, seed) for seed in range(1, arguments.seeds + 1)]
+    threads = f"resources.threads={arguments.threads}"
+    found = [ours("mnist_cnn", images, seed, threads) for seed in range(1, arguments.seeds + 1)]
     for each in found:
         show(each)
     cpu_s = statistics.median(each.cpu_s for each in found)
@@ -255,6 +256,7 @@ def main() -> None:
         if name == "mnist":
             command.add_argument("--plain-epochs", type=int, default=1)
             command.add_argument("--seeds", type=int, default=1)
+            command.add_argument("--threads", type=int, default=2)
         elif name == "cifar":
             command.add_argument("--seconds", type=float, default=60, help="CPU seconds for each")
         else:
