@@ -1,6 +1,6 @@
 """Images: this project's training against the recipe that everybody starts from, and gold against bare Parquet.
 
-    python benchmarks/images.py mnist --data <folder with MNIST's four files> [--plain-epochs 1] [--seeds 1] [--threads 2]
+    python benchmarks/images.py mnist --data <folder with MNIST's four files> [--plain-epochs 1] [--threads 2]
     python benchmarks/images.py cifar --data <folder with data_batch_1.bin> [--seconds 60]
     python benchmarks/images.py read --data <folder with MNIST's four files> [--rounds 15]
 
