@@ -8,12 +8,22 @@ from __future__ import annotations
 import os
 import threading
 
-from expectations import energy, finance
+from expectations import energy, finance, vision
 from expectations.rules import Suite
 from lakehouse.errors import BadInputError
 from lakehouse.tables import Table
+from lakehouse.tables.vision import GOLD_NAME
 
-SUITES: tuple[Suite, ...] = (*finance.SUITES, *energy.SUITES)
+SUITES: tuple[Suite, ...] = (*finance.SUITES, *energy.SUITES, *vision.SUITES)
+
+
+def find_suite(identifier: str) -> Suite | None:
+    """Return the suite of a table, also of a user's image set; None where it has none."""
+    for suite in SUITES:
+        if suite.table.identifier == identifier:
+            return suite
+    image_set = GOLD_NAME.fullmatch(identifier)
+    return vision.gold_images.suite_of(image_set[1]) if image_set else None
 
 
 def suite_for(table: Table) -> Suite:
@@ -22,9 +32,9 @@ def suite_for(table: Table) -> Suite:
     Raises:
         BadInputError: the table has none; a data table without a suite is never published.
     """
-    for suite in SUITES:
-        if suite.table.identifier == table.identifier:
-            return suite
+    suite = find_suite(table.identifier)
+    if suite is not None:
+        return suite
     raise BadInputError(
         f"{table.identifier} has no suite: write expectations/<domain>/{table.layer}_{table.name}.py "
         "and list it in the domain's SUITES"

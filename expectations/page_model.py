@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from expectations import SUITES
+from expectations import SUITES, find_suite
 from expectations.queries import query_command
 from expectations.report import Sample, document_path
 from lakehouse.days import Unit, format_days, parse_days
@@ -136,7 +136,7 @@ def read_audit(settings: Settings, checks: list[Row], days: Iterable[Unit]) -> A
 
 def failed_rule(check: Row, document: Row) -> FailedRule:
     """Describe a rule that did not hold."""
-    suite = next((suite for suite in SUITES if suite.table.identifier == check["table_name"]), None)
+    suite = find_suite(check["table_name"])
     rule = suite.find(check["rule"]) if suite else None
     sample = document.get("samples", {}).get(check["rule"])
     query = check["failed_rows_query"]

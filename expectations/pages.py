@@ -24,6 +24,7 @@ from expectations.data_docs import TEMPLATES, render_audit
 from expectations.page_model import Audit, balance_lines, judge_state, last_audits, number_text, run_lines
 from expectations.queries import query_command
 from expectations.report import Sample
+from expectations.rules import LINEAGE
 from lakehouse.catalog import open_catalog, read_log
 from lakehouse.settings import Settings, settings
 from lakehouse.tables import Table
@@ -117,8 +118,9 @@ def rejected_rows(settings: Settings) -> list[Rejected]:
 
 def shown_columns(table: Table) -> tuple[str, ...]:
     """Return what is shown of a rejected row: where it came from, why it was rejected, and what it said."""
-    raw = (name for name in table.column_names if name.startswith("raw_"))
-    return ("rule", "_source_file", "_source_member", "_source_line", "reason", *raw)
+    raw = (column.name for column in table.columns if column.name.startswith("raw_") and column.type != "binary")
+    place = tuple(name for name in LINEAGE if name in table.column_names)
+    return ("rule", *place, "reason", *raw)
 
 
 def count_rejected(table: Table, batches: pa.RecordBatchReader) -> list[Rejected]:

@@ -13,6 +13,9 @@ from typing import Any, Literal
 
 from lakehouse.tables import Table
 
+LINEAGE = ("_source_file", "_source_member", "_source_line", "_source_record")
+"""Shown with every sampled row that has them: where the row came from."""
+
 Severity = Literal["critical", "warning"]
 """`critical` blocks, `warning` is reported."""
 

@@ -16,7 +16,7 @@ from expectations.judge import SAMPLE_ROWS, expectation_type, judge_fact, judge_
 from expectations.measure import Measurement, broken_groups, first_line, measure
 from expectations.queries import failed_rows_query
 from expectations.report import AuditReport, CheckResult, Sample
-from expectations.rules import FactRule, Rule, Suite
+from expectations.rules import LINEAGE, FactRule, Rule, Suite
 from lakehouse.days import Unit
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
@@ -24,9 +24,6 @@ from lakehouse.tables import Table
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult
     from pyspark.sql import DataFrame
-
-LINEAGE = ("_source_file", "_source_member", "_source_line")
-"""Shown with every sampled row that has them: where the row came from."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +182,8 @@ def sample_rows(audited: Audited, rule: Rule) -> Sample | None:
     if rule.kind == "rows":
         words = set(re.findall(r"\w+", str(rule.failed_rows_sql)))
         shown = {*audited.suite.table.primary_key, *LINEAGE, *words}
-        names = [name for name in audited.frame.columns if name in shown]
+        binary = {column.name for column in audited.suite.table.columns if column.type == "binary"}
+        names = [name for name in audited.frame.columns if name in shown - binary]
         rows = audited.frame.where(str(rule.failed_rows_sql)).select(*names)
     else:
         rows = broken_groups(audited.frame, rule)

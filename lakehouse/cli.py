@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from lakehouse.commands import jobs, reading
+from lakehouse.commands import fetching, jobs, reading
 from lakehouse.errors import ExitCode, LakehouseError
 
 logger = logging.getLogger(__name__)
@@ -22,14 +22,14 @@ COMMANDS = "lakehouse.commands"
 
 app = typer.Typer(
     name="lakehouse",
-    help="Ticks and meter readings from files to audited Iceberg tables. First use: lakehouse demo",
+    help="Ticks, meter readings and images from files to audited Iceberg tables. First use: lakehouse demo",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 fetch_app = typer.Typer(
-    help="Download files into the landing folder, checked by sha256.",
+    help="Download files into the landing folder, each checked by its hash.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -37,8 +37,8 @@ app.add_typer(fetch_app, name="fetch")
 
 for command in (reading.doctor, jobs.demo, jobs.run, reading.tables, jobs.migrate, reading.query, jobs.report):
     app.command()(command)
-fetch_app.command()(jobs.binance)
-fetch_app.command()(jobs.power)
+for fetch in (fetching.binance, fetching.power, fetching.mnist, fetching.cifar10):
+    fetch_app.command()(fetch)
 for plugged in entry_points(group=COMMANDS):
     app.command()(plugged.load())
 

@@ -2,6 +2,7 @@
 
 CSV: a header, null is empty. JSON: one array of objects; decimals are strings, so that no digit is lost, except whole
 numbers; NaN and infinities, which JSON lacks, are strings, too. Times are ISO 8601, with Z where they are instants.
+Bytes are hex; a table for people shows the first of them and how many there are.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+SHOWN_BYTES = 8
 NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
 
 
@@ -62,6 +64,13 @@ def text(value: Any) -> str:
     return "" if simple is None else str(simple)
 
 
+def cell(value: Any) -> str:
+    """Return a value as a cell of a table for people, in which an image is no page of digits."""
+    if isinstance(value, bytes) and len(value) > SHOWN_BYTES:
+        return f"{value[:SHOWN_BYTES].hex()}… ({len(value):,} bytes)"
+    return text(value)
+
+
 def rows_of(reader: pa.RecordBatchReader) -> Iterator[list[Any]]:
     """Yield the rows, one batch in memory at a time."""
     for batch in reader:
@@ -94,7 +103,7 @@ def write_table(reader: pa.RecordBatchReader, console: Console, limit: int) -> N
         table.add_column(escape(field.name), justify="right" if is_number else "left", overflow="fold")
     rows = rows_of(reader)
     for row in itertools.islice(rows, limit):
-        table.add_row(*(escape(text(value)) for value in row))
+        table.add_row(*(escape(cell(value)) for value in row))
     console.print(table)
     if next(rows, None) is not None:
         console.print(f"[dim]the first {limit} rows; more: --limit, all: --format csv[/dim]")

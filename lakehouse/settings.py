@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     dialects: str = Field(
         default="", description="Where dialects of meter files are declared; default <landing>/dialects."
     )
+    image_sets: str = Field(
+        default="", description="Where a user's image sets are declared; default <landing>/image_sets."
+    )
     warehouse: str = Field(default="", description="Root of the tables' files; default file://<home>/warehouse.")
 
     catalog_host: str = "127.0.0.1"

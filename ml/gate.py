@@ -67,5 +67,6 @@ def judge(config: ModelConfig, evaluation: Evaluation, scored: pa.Table) -> Verd
         rows = scored.filter((pc.field("group") == group) & pc.field("is_test"))
         own, naive = pc.mean(rows.column("loss")).as_py(), pc.mean(rows.column("baseline_loss")).as_py()
         words = f"loss {own:.6g} < {naive:.6g} of {baseline} in group {group}, {rows.num_rows} rows"
-        demands.append(Demand(words, own < naive))
+        # Where neither is ever wrong, nothing is left to be better at
+        demands.append(Demand(words.replace("<", "=", 1) if own == naive == 0 else words, own < naive or own == 0))
     return Verdict(tuple(demands))

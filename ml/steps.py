@@ -13,27 +13,26 @@ import json
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lakehouse.errors import BadInputError, LakehouseError
 from lakehouse.tables import find_table
 from ml.config import ModelConfig, find_config
-from ml.gate import GateFailedError, Verdict, judge
+from ml.evaluation import evaluate_run
+from ml.gate import GateFailedError
 from ml.gold import choose_snapshot, read_gold
 from ml.model import find_model
 from ml.model_files import INDEX, tree_sha256, write_index
 from ml.pins import pin
 from ml.promotion import promote_if_better
-from ml.registry import MODEL_FILES, download_model, register_run
+from ml.registry import MODEL_FILES, register_run
 from ml.served import CONFIG
 from ml.tracking import (
-    PREDICTIONS,
     Context,
     TrainingRun,
     environment,
@@ -44,8 +43,6 @@ from ml.tracking import (
     read_run,
     start_run,
 )
-from ml.trials import find_trials, log_trials
-from ml.validation import judge_validation, open_test
 
 
 def train_model(
@@ -223,38 +220,7 @@ def save_packed(packed: Path, folder: Path, config: ModelConfig, rows: pa.Table)
 
 def evaluate(context: Context, run: TrainingRun) -> TrainingRun:
     """Measure the model on its test rows, draw them, and hold it against the gate."""
-    model = find_model(run.config)
-    rows = read_rows(context, run)
-    with tempfile.TemporaryDirectory() as scratch, download_model(context, run) as packed:
-        folder = packed / MODEL_FILES
-        validation = judge_validation(context, run, rows, folder)
-        if validation and not validation.is_passed:
-            return mark(context, run, "evaluate", gate_facts(validation, {}))
-        open_test(context, run)
-        scored = model.score(run.config, rows, folder)
-        evaluation = model.evaluate(run.config, scored)
-        if model.deflate:
-            trials = find_trials(context, run)
-            log_trials(context, run, trials)
-            evaluation = model.deflate(evaluation, [trial.metrics for trial in trials])
-        plots = Path(scratch) / "plots"
-        plots.mkdir()
-        model.plot(run.config, scored, folder, plots)
-        pq.write_table(scored.filter(pa.compute.field("is_test")), Path(scratch) / PREDICTIONS)
-        context.client.log_artifacts(run.run_id, scratch)
-    for name, value in evaluation.metrics.items():
-        context.client.log_metric(run.run_id, name, value)
-        context.say(f"evaluate: {name} {value:.4f}")
-    verdict = judge(run.config, evaluation, scored)
-    for line in verdict.lines():
-        context.say(f"evaluate: {line}")
-    return mark(context, run, "evaluate", gate_facts(verdict, evaluation.metrics))
-
-
-def gate_facts(verdict: Verdict, metrics: Mapping[str, float]) -> dict[str, str]:
-    """Return what a run keeps of its gate."""
-    passed = "passed" if verdict.is_passed else "failed"
-    return {"gate": passed, "gate_verdict": verdict.describe(), "metrics": json.dumps(dict(metrics))}
+    return evaluate_run(context, run, read_rows(context, run))
 
 
 def register(context: Context, run: TrainingRun) -> TrainingRun:

@@ -16,6 +16,9 @@ from datetime import UTC, date, datetime
 from functools import partial
 from types import ModuleType
 
+from pyiceberg.expressions import BooleanExpression, In, Reference
+
+from lakehouse.counts import count_by
 from lakehouse.errors import BadInputError, ExitCode
 from lakehouse.schema import spark_schema
 from lakehouse.settings import Settings
@@ -169,10 +172,12 @@ def build_writes(request: Request, delivered: Delivered, attempt: Attempt, table
                 table,
                 table_days,
                 lambda branch: stage_deliveries(
-                    branch, manifest.accepted(rows, delivered.dataset), readable, table_days
+                    request.settings, branch, manifest.accepted(rows, delivered.dataset), readable, table_days
                 ),
                 lambda branch, _: {
-                    "manifest_row_difference": row_difference(branch, rows, delivered.dataset, table_days)
+                    "manifest_row_difference": row_difference(
+                        request.settings, branch, manifest.accepted(rows, delivered.dataset), table_days
+                    )
                 },
             ),
         )
@@ -215,7 +220,7 @@ def stage_manifest(branch: Branch, rows: Sequence[Entry], days: Sequence[date]) 
 
 
 def stage_deliveries(
-    branch: Branch, expected: Sequence[Entry], readable: Sequence[Converted], days: Sequence[date]
+    settings: Settings, branch: Branch, expected: Sequence[Entry], readable: Sequence[Converted], days: Sequence[date]
 ) -> Sequence[date]:
     """Add the files of the new deliveries to what the manifest to come expects of the old ones, and to nothing else.
 
@@ -228,20 +233,25 @@ def stage_deliveries(
         for result in readable
         for delivery in result.deliveries
     }
-    present = {tuple(row) for row in branch.read_days(days).select(*keys).distinct().collect()}
+    present = set(count_by(settings, branch.table, keys, (of_days(days),), branch.name))
     delete_rows(branch, keys, sorted(present - kept))
     return stage_files(branch, [file for result in readable for file in result.data_files], days)
 
 
-def row_difference(branch: Branch, rows: Sequence[Entry], dataset: str, days: Sequence[date]) -> int:
+def row_difference(settings: Settings, branch: Branch, expected: Sequence[Entry], days: Sequence[date]) -> int:
     """Count the lines that are on the branch and not in the manifest to come, or the other way round, file by file."""
-    expected: dict[str, int] = {}
-    for entry in manifest.accepted(rows, dataset):
+    rows: dict[str, int] = {}
+    for entry in expected:
         if entry.delivery_date in days:
-            expected[entry.source_sha256] = expected.get(entry.source_sha256, 0) + entry.rows
-    counted = branch.read_days(days).groupBy("_source_sha256").count().collect()
-    found = {row["_source_sha256"]: row["count"] for row in counted}
-    return sum(abs(expected.get(sha256, 0) - found.get(sha256, 0)) for sha256 in {*expected, *found})
+            rows[entry.source_sha256] = rows.get(entry.source_sha256, 0) + entry.rows
+    counted = count_by(settings, branch.table, ("_source_sha256",), (of_days(days),), branch.name)
+    found = {sha256: lines for (sha256,), lines in counted.items()}
+    return sum(abs(rows.get(sha256, 0) - found.get(sha256, 0)) for sha256 in {*rows, *found})
+
+
+def of_days(days: Sequence[date]) -> BooleanExpression:
+    """Select delivery days, as PyIceberg takes it."""
+    return In(term=Reference("delivery_date"), values=days)  # type: ignore[arg-type]
 
 
 def summarize(request: Request, plan: Plan, published: Sequence[Published]) -> Summary:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from expectations import warm_up
-from lakehouse.days import day_range, parse_day
+from lakehouse.days import Unit, day_range, parse_day
 from lakehouse.errors import BadInputError, ExitCode, LakehouseError
 from lakehouse.settings import settings
 from spark_jobs.job import Job, Outcome, Request
@@ -23,11 +23,17 @@ EXIT_CODES = (
 )
 
 
-def parse_arguments(arguments: Sequence[str] | None, description: str) -> argparse.Namespace:
-    """Read the arguments that all jobs share."""
+def parse_arguments(
+    arguments: Sequence[str] | None, description: str, *, is_by_set: bool = False
+) -> argparse.Namespace:
+    """Read the arguments that all jobs share; a run is of whole days or, `is_by_set`, of an image set."""
     parser = argparse.ArgumentParser(description=description, epilog=EXIT_CODES)
-    parser.add_argument("--from", dest="first", metavar="DAY", help="first day, e.g. 2024-08-08; without it every day")
-    parser.add_argument("--to", dest="last", metavar="DAY", help="the day after the last one")
+    if is_by_set:
+        parser.add_argument("--dataset", metavar="SET", help="image set, e.g. mnist; without it all that there are")
+    else:
+        parser.add_argument("--from", dest="first", metavar="DAY", help="first day, e.g. 2024-08-08; else every day")
+        parser.add_argument("--to", dest="last", metavar="DAY", help="the day after the last one")
+    parser.set_defaults(dataset=None, first=None, last=None)
     parser.add_argument("--landing", metavar="DIR", help="folder or s3:// prefix of delivered files")
     parser.add_argument(
         "--replace", action="store_true", help="let a delivery with other bytes take the old one's place"
@@ -46,7 +52,7 @@ def build_request(arguments: argparse.Namespace, name: str) -> Request:
     """
     if (arguments.first is None) != (arguments.last is None):
         raise BadInputError("give both --from and --to, or neither for every day")
-    days = None
+    days: tuple[Unit, ...] | None = None if arguments.dataset is None else (arguments.dataset,)
     if arguments.first is not None:
         days = tuple(day_range(parse_day(arguments.first), parse_day(arguments.last)))
     current = settings()

@@ -50,6 +50,7 @@ def session_options(settings: Settings) -> dict[str, str]:
         "spark.sql.requireAllClusterKeysForDistribution": "false",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
+        "spark.executorEnv.POLARS_MAX_THREADS": "1",  # a task is one core
         **catalog_options(settings),
     }
 

@@ -1,5 +1,7 @@
 """What every silver job shares: bronze lines become rows of the table or rejected rows, and the balance is kept.
 
+Here a table is made by Spark's own functions; silver_files.py makes those with many rows.
+
 A line belongs to one event day (bronze's event_date), also where its time is unreadable. A run replaces event days:
 the table's and the rejected rows' alike, so each line is judged by exactly one day's run, in whatever order they run.
 """
@@ -9,13 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from pyiceberg.expressions import BooleanExpression, GreaterThanOrEqual, In, LessThanOrEqual, NotNull, Reference
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse.catalog import append_log, load, published_days
+from lakehouse.counts import count_by
 from lakehouse.tables import Table
 from lakehouse.tables.finance import BRONZE_FILES
 from lakehouse.tables.logs import FILE_BALANCES
@@ -30,6 +35,7 @@ ONE_DAY = timedelta(days=1)
 FILE_DAY = ("event_date", "_source_sha256")
 Counts = Mapping[tuple[Any, ...], int]
 """Lines by FILE_DAY."""
+Build = Callable[[Request, Plan, Attempt], Sequence[Write]]
 
 
 class Rule(NamedTuple):
@@ -50,16 +56,22 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Cleaning:
-    """One silver table: where its lines come from and how they are judged.
+class SilverTables:
+    """The tables of a silver job: what it is named after, the lines that it rejects, and where lines come from."""
+
+    table: Table
+    rejected: Table
+    bronze: Table
+
+
+@dataclass(frozen=True)
+class Cleaning(SilverTables):
+    """One silver table that Spark's functions make, and how its lines are judged.
 
     `mark` adds what only the other rows of a day can tell; it gets the rows laid out and sorted, and `is_sorted`
     says whether it leaves them so. `facts` counts what the audit asks for besides the balance, in the days' rows.
     """
 
-    table: Table
-    rejected: Table
-    bronze: Table
     judge: Callable[[DataFrame], Judged]
     mark: Callable[[DataFrame], DataFrame] = lambda rows: rows
     is_sorted: bool = True
@@ -67,31 +79,33 @@ class Cleaning:
 
 
 def silver_job(name: str, cleaning: Cleaning, code: tuple[ModuleType, ...]) -> Job:
-    """Make the job that cleans one bronze table."""
-
-    def plan(request: Request) -> Plan:
-        return plan_event_days(request, cleaning)
+    """Make the job that cleans one bronze table with Spark's functions."""
 
     def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
         return build_writes(request, planned, attempt, cleaning)
 
+    return job_of(name, cleaning, build, code)
+
+
+def job_of(name: str, tables: SilverTables, build: Build, code: tuple[ModuleType, ...]) -> Job:
+    """Make a job that cleans the lines of event days, however it builds what is to be staged."""
     return Job(
         name=name,
-        table=cleaning.table,
-        tables=(cleaning.rejected, cleaning.table),
-        reads=(cleaning.bronze, BRONZE_FILES),
+        table=tables.table,
+        tables=(tables.rejected, tables.table),
+        reads=(tables.bronze, BRONZE_FILES),
         code=code,
-        plan=plan,
+        plan=lambda request: plan_event_days(request, tables),
         build=build,
-        summarize=lambda request, planned, published: summarize(cleaning, published),
+        summarize=lambda request, planned, published: summarize(tables.table, published),
     )
 
 
-def plan_event_days(request: Request, cleaning: Cleaning) -> Plan:
+def plan_event_days(request: Request, tables: SilverTables) -> Plan:
     """Find the event days that accepted deliveries touch, and those that have rows although none does any more."""
-    entries = manifest.accepted(manifest.read_manifest(request.settings), cleaning.bronze.name)
+    entries = manifest.accepted(manifest.read_manifest(request.settings), tables.bronze.name)
     inputs: dict[date, list[str]] = {}
-    for table in (cleaning.table, cleaning.rejected):
+    for table in (tables.table, tables.rejected):
         for day in published_days(load(request.settings, table), "event_date"):
             inputs.setdefault(day, [])
     for entry in entries:
@@ -103,12 +117,11 @@ def plan_event_days(request: Request, cleaning: Cleaning) -> Plan:
 
 
 def read_lines(spark: SparkSession, bronze: Table, days: Sequence[date], entries: Sequence[Entry]) -> DataFrame:
-    """Read the accepted lines of the event days; a line's delivery is never more than a day away from its event day."""
-    hashes = sorted({entry.source_sha256 for entry in entries if set(entry.event_dates) & set(days)})
+    """Read the accepted lines of the event days."""
     return spark.table(bronze.full_name).where(
         F.col("event_date").isin(sorted(days))
         & F.col("delivery_date").between(min(days) - ONE_DAY, max(days) + ONE_DAY)
-        & F.col("_source_sha256").isin(hashes)
+        & F.col("_source_sha256").isin(hashes_of(entries, days))
     )
 
 
@@ -127,16 +140,10 @@ def build_writes(request: Request, plan: Plan, attempt: Attempt, cleaning: Clean
         return stage_frame(branch, rows, plan.days, is_sorted=cleaning.is_sorted)
 
     def facts(branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
-        counted = {
-            "lines_in": count_lines(lines),
-            "rows_out": count_lines(branch.read_days(days).where(F.col("_source_line").isNotNull())),
-            "rows_rejected": count_lines(read_rejected(attempt, cleaning.rejected, days)),
-            "rows_duplicate": count_lines(judged.duplicates),
-        }
-        # Of every delivery: a row of one that is not accepted any more is what the balance is there to find
-        names = {entry.source_sha256: entry.source_file for entry in manifest.read_manifest(request.settings)}
-        balance = record_balance(attempt, cleaning.table, names, counted)
-        return {**balance, **cleaning.facts(branch.read_days(days))}
+        counted = judged.duplicates.groupBy(*FILE_DAY).count().collect()
+        duplicates = {(row["event_date"], row["_source_sha256"]): row["count"] for row in counted}
+        balanced = balance(attempt, days, cleaning, plan.state, duplicates)
+        return {**balanced, **cleaning.facts(branch.read_days(days))}
 
     return [
         Write(cleaning.rejected, plan.days, stage_rejected),
@@ -144,18 +151,53 @@ def build_writes(request: Request, plan: Plan, attempt: Attempt, cleaning: Clean
     ]
 
 
-def read_rejected(attempt: Attempt, rejected: Table, days: Sequence[date]) -> DataFrame:
-    """Read the rejected rows where they are: on the run's branch, or on `main` where they are published already."""
-    branch = attempt.branch(rejected)
-    if attempt.branch_name in load(attempt.settings, rejected).refs():
-        return branch.read_days(days)
-    return attempt.spark.table(rejected.full_name).where(F.col("event_date").isin(sorted(days)))
+def balance(
+    attempt: Attempt, days: Sequence[date], tables: SilverTables, entries: Sequence[Entry], duplicates: Counts
+) -> dict[str, int]:
+    """Count the lines of bronze and what became of them, log it, and return the sums for the audit.
+
+    Lines and rows are counted where they lie, whoever wrote them; rejected ones on `main` where they are published
+    already.
+    """
+    of_days = days_condition(days)
+    is_staged = attempt.branch_name in load(attempt.settings, tables.rejected).refs()
+    count = partial(count_by, attempt.settings, columns=FILE_DAY)
+    counted = {
+        "lines_in": count(tables.bronze, conditions=accepted_lines(days, hashes_of(entries, days))),
+        "rows_out": count(
+            tables.table,
+            conditions=(of_days, NotNull(term=Reference("_source_line"))),
+            reference=attempt.branch_name,
+        ),
+        "rows_rejected": count(
+            tables.rejected, conditions=(of_days,), reference=attempt.branch_name if is_staged else "main"
+        ),
+        "rows_duplicate": duplicates,
+    }
+    # Of every delivery: a row of one that is not accepted any more is what the balance is there to find
+    names = {entry.source_sha256: entry.source_file for entry in manifest.read_manifest(attempt.settings)}
+    return record_balance(attempt, tables.table, names, counted)
 
 
-def count_lines(lines: DataFrame) -> Counts:
-    """Count lines by event day and file."""
-    counted = lines.groupBy(*FILE_DAY).count().collect()
-    return {tuple(row[key] for key in FILE_DAY): row["count"] for row in counted}
+def days_condition(days: Sequence[date]) -> BooleanExpression:
+    """Select event days, as PyIceberg takes it."""
+    return In(term=Reference("event_date"), values=days)  # type: ignore[arg-type]
+
+
+def accepted_lines(days: Sequence[date], hashes: Sequence[str]) -> tuple[BooleanExpression, ...]:
+    """Select bronze's lines of event days and files; a line's delivery is never more than a day away from its event."""
+    delivered = Reference("delivery_date")
+    return (
+        days_condition(days),
+        GreaterThanOrEqual(term=delivered, value=min(days) - ONE_DAY),  # type: ignore[arg-type]
+        LessThanOrEqual(term=delivered, value=max(days) + ONE_DAY),  # type: ignore[arg-type]
+        In(term=Reference("_source_sha256"), values=hashes),  # type: ignore[arg-type]
+    )
+
+
+def hashes_of(entries: Sequence[Entry], days: Sequence[date]) -> list[str]:
+    """Return the files that have lines of the event days."""
+    return sorted({entry.source_sha256 for entry in entries if set(entry.event_dates) & set(days)})
 
 
 def record_balance(
@@ -163,7 +205,7 @@ def record_balance(
 ) -> dict[str, int]:
     """Log lines in = rows out + rejected + duplicates for every file and day; return the sums for the audit.
 
-    `names` are the files' paths by hash: grouping by one long text less saves a third of a count.
+    `names` are the files' paths by hash.
     """
     now = datetime.now(UTC)
     rows: list[dict[str, Any]] = []
@@ -188,10 +230,10 @@ def record_balance(
     return {**sums, "unbalanced_files": sum(not row["is_balanced"] for row in rows)}
 
 
-def summarize(cleaning: Cleaning, published: Sequence[Published]) -> Summary:
+def summarize(table: Table, published: Sequence[Published]) -> Summary:
     """Tell the balance as the run's numbers."""
     for item in published:
-        if item.table is cleaning.table:
+        if item.table is table:
             facts = item.facts
             return Summary(*(facts[name] for name in ("lines_in", "rows_out", "rows_rejected", "rows_duplicate")))
     return Summary()
@@ -217,44 +259,3 @@ def name_broken(lines: DataFrame, rules: Sequence[Rule]) -> DataFrame:
 def quote_text(column: str) -> Column:
     """Show a raw field in a reason; a missing one is shown as nothing."""
     return F.concat(F.lit("'"), F.coalesce(F.col(column), F.lit("")), F.lit("'"))
-
-
-def not_a_decimal(column: str) -> Column:
-    """Say that a text is no number of the table."""
-    return F.concat(quote_text(column), F.lit(" is no number with at most 10 digits and 8 decimals"))
-
-
-def not_positive(what: str, column: str) -> Column:
-    """Say that a number is zero or negative."""
-    return F.concat(F.lit(f"{what} "), quote_text(column), F.lit(" is not positive"))
-
-
-def parse_decimal(column: str) -> Column:
-    """Read a text as decimal(18,8); null where it is no number, or one that would have to be rounded."""
-    point = F.locate(".", F.col(column))
-    decimals = F.when(point == 0, 0).otherwise(F.length(column) - point)
-    return F.when(decimals <= 8, F.expr(f"try_cast({column} AS DECIMAL(18,8))"))
-
-
-def line_rules() -> Sequence[Rule]:
-    """The rules that every kind of line has: it splits into fields, has a time, and lies near its delivery's day."""
-    event_day = F.to_date("ts_event")
-    days_away = F.datediff(event_day, F.col("delivery_date"))
-    return (
-        Rule("malformed_line", F.col("raw_line").isNotNull(), F.lit("the line does not have the fields of its format")),
-        Rule(
-            "unreadable_time",
-            F.col("ts_event").isNull(),
-            F.concat(F.lit("no time can be read from "), quote_text("raw_time")),
-        ),
-        Rule(
-            "outside_delivery",
-            F.abs(days_away) > 1,
-            F.concat(
-                F.lit("the event is of "),
-                event_day.cast("string"),
-                F.lit(", more than a day from its delivery of "),
-                F.col("delivery_date").cast("string"),
-            ),
-        ),
-    )

@@ -144,25 +144,45 @@ def first_of(month: int) -> date:
     return date(month // 12, month % 12 + 1, 1)
 
 
-def stage_files(branch: Branch, files: Iterable[DataFile], days: Sequence[Unit]) -> Sequence[Unit]:
-    """Add data files to the branch in one commit; their metrics come from the Parquet footers."""
+def stage_files(
+    branch: Branch, files: Iterable[DataFile], days: Sequence[Unit], *, replaces: bool = False
+) -> Sequence[Unit]:
+    """Add data files to the branch in one commit, in place of the days' rows where it `replaces` them.
+
+    Their metrics come from the Parquet footers.
+    """
     table = branch.java_table()
     iceberg = branch.spark._jvm.org.apache.iceberg
     metrics_config = iceberg.MetricsConfig.forTable(table)
-    append = table.newFastAppend().toBranch(branch.name)
+    if replaces:
+        change = table.newOverwrite().toBranch(branch.name).overwriteByRowFilter(java_condition(branch, days))
+        add = change.addFile
+    else:
+        change = table.newFastAppend().toBranch(branch.name)
+        add = change.appendFile
     for key, value in branch.properties(days).items():
-        append.set(key, value)
+        change.set(key, value)
     for file in files:
         source = table.io().newInputFile(file.location)
         builder = iceberg.DataFiles.builder(table.spec()).withInputFile(source).withFormat("parquet")
-        append.appendFile(
+        add(
             (builder.withPartitionPath(file.partition) if file.partition else builder)
             .withMetrics(iceberg.parquet.ParquetUtil.fileMetrics(source, metrics_config))
             .withSortOrder(table.sortOrder())
             .build()
         )
-    append.commit()
+    change.commit()
     return days
+
+
+def java_condition(branch: Branch, days: Sequence[Unit]) -> Any:
+    """The condition that selects what a write of these days replaces, as Iceberg's own API takes it."""
+    jvm = branch.spark._jvm
+    listed = jvm.java.util.ArrayList()
+    for day in sorted(days):
+        listed.add(str(day))
+    expressions = jvm.org.apache.iceberg.expressions.Expressions
+    return getattr(expressions, "in")(branch.table.replaced_by, listed)
 
 
 def delete_rows(branch: Branch, columns: Sequence[str], keys: Sequence[Sequence[date | str]]) -> None:

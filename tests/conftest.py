@@ -103,7 +103,7 @@ class Lake:
         digest = hashlib.sha256(str(rows.num_rows).encode())
         for name in table.digest_columns:
             column = rows.column(name)
-            if pa.types.is_nested(column.type):
+            if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
                 texts = [repr(value) for value in column.to_pylist()]
             else:
                 texts = pc.fill_null(pc.cast(column, pa.string()), "\0").to_pylist()

@@ -1,11 +1,10 @@
-"""Commands that change something: demo, run, migrate, report, fetch."""
+"""Commands that change something: demo, run, migrate, report."""
 
 from __future__ import annotations
 
 import logging
 import os
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 
 DOMAINS = ("finance", "energy")
 """What the demo builds, in this order."""
+VISION = "vision"
+"""The domain whose runs are of image sets, not of days."""
 DEMO_MODEL = "generated_household_lgbm"
 """Trained on what the demo generates; on your own files, name the model yourself."""
 
@@ -84,8 +85,11 @@ def demo(
 
 
 def run(
-    domain: Annotated[str, typer.Argument(help="What to run: finance or energy.")],
+    domain: Annotated[str, typer.Argument(help="What to run: finance, energy or vision.")],
     *,
+    dataset: Annotated[
+        str | None, typer.Option(metavar="SET", help="Of vision: an image set, e.g. mnist; without it all there are.")
+    ] = None,
     first: From = None,
     last: To = None,
     landing: Landing = None,
@@ -95,12 +99,13 @@ def run(
     strict: Annotated[bool, typer.Option("--strict", help="Publish nothing where a file is unreadable.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be read and rewritten.")] = False,
 ) -> None:
-    """Run a domain's jobs for whole days, from files to gold; without days, for all that the files hold.
+    """Run a domain's jobs for whole days or an image set, from files to gold; without, for all that the files hold.
 
     \b
     Example: lakehouse run finance --from 2024-08-08 --to 2024-08-09
              lakehouse run finance --from 2024-08-08 --to 2024-08-09 --landing ~/ticks --dry-run
              lakehouse run energy --landing ~/meters
+             lakehouse run vision --dataset mnist
     """
     from lakehouse.settings import settings
     from lakehouse.submit import find_pipeline, spark_submit
@@ -108,10 +113,12 @@ def run(
     if (first is None) != (last is None):
         raise BadInputError("--from and --to belong together: days are [from, to)")
     pipeline = find_pipeline(domain)
+    if (first if domain == VISION else dataset) is not None:
+        raise BadInputError("--dataset is for vision, --from and --to for the other domains: image sets have no days")
     _require_ready(settings())
-    arguments = []
+    arguments = ["--dataset", dataset] if dataset else []
     if first and last:
-        _days(first, last)
+        parse_range(first, last)
         arguments += ["--from", first, "--to", last]
     if landing:
         arguments += ["--landing", landing]
@@ -127,9 +134,12 @@ def migrate() -> None:
     Example: lakehouse migrate
     """
     from lakehouse.catalog import migrate as migrate_tables
+    from lakehouse.image_set import declared_image_sets
     from lakehouse.settings import settings
+    from lakehouse.tables.vision import gold_images
 
-    for change in migrate_tables(settings()) or ["nothing to do: every table is as declared"]:
+    sets = declared_image_sets(settings().landing_root, settings())
+    for change in migrate_tables(settings(), map(gold_images, sets)) or ["nothing to do: every table is as declared"]:
         typer.echo(change)
 
 
@@ -150,39 +160,6 @@ def report(
         typer.launch(page.as_uri())
 
 
-def binance(
-    symbol: Annotated[str, typer.Option(help="Spot symbol, e.g. BTCUSDT.")],
-    first: Annotated[str, typer.Option("--from", metavar="DAY", help="First day, e.g. 2024-08-08.")],
-    last: Annotated[str, typer.Option("--to", metavar="DAY", help="The day after the last one.")],
-    landing: Landing = None,
-    dataset: Annotated[str, typer.Option(help="trades or aggTrades.")] = "trades",
-) -> None:
-    """Download Binance's public spot dumps, day by day; files that are there and right are kept.
-
-    \b
-    Example: lakehouse fetch binance --symbol BTCUSDT --from 2024-08-08 --to 2024-08-09
-    """
-    from lakehouse.fetch import fetch_binance
-    from lakehouse.settings import settings
-
-    days = _days(first, last)
-    root = _folder(landing or settings().landing_root)
-    for path in fetch_binance(symbol, *days, root, dataset=dataset, on_progress=_say):
-        typer.echo(path)
-
-
-def power(landing: Landing = None) -> None:
-    """Download UCI's household power file (about 20 MB); its sha256 is recorded the first time and checked later.
-
-    \b
-    Example: lakehouse fetch power
-    """
-    from lakehouse.fetch_power import fetch_power
-    from lakehouse.settings import settings
-
-    typer.echo(fetch_power(_folder(landing or settings().landing_root), on_progress=_say))
-
-
 def _require_ready(settings: Settings) -> None:
     """Name what is missing before a job would fail on it."""
     from lakehouse.doctor import quick_check
@@ -193,18 +170,8 @@ def _require_ready(settings: Settings) -> None:
         raise BadInputError(f"{first.check}: {first.message}; mend: {first.mend}; all checks: lakehouse doctor")
 
 
-def _folder(landing: str) -> Path:
-    """Take a landing for a folder to download into."""
-    if "://" in landing:
-        raise BadInputError(f"expected a folder to download into, found {landing}; name one with --landing")
-    return Path(landing)
-
-
-def _say(line: str) -> None:
-    typer.echo(f"  {line}", err=True)
-
-
-def _days(first: str, last: str) -> tuple[date, date]:
+def parse_range(first: str, last: str) -> tuple[date, date]:
+    """Read the days of `--from` and `--to`, which must hold one."""
     from lakehouse.days import day_range, parse_day
 
     days = parse_day(first), parse_day(last)

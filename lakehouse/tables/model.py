@@ -79,6 +79,11 @@ class Table:
         return self.partitioned_by == (f"months({self.replaced_by})",)
 
     @property
+    def row_order(self) -> tuple[str, ...]:
+        """The columns that put the rows of one replaced day into a total order: how files are sorted."""
+        return tuple(dict.fromkeys((*self.sorted_by, *self.primary_key)))
+
+    @property
     def digest_columns(self) -> tuple[str, ...]:
         """The columns that two equal tables agree on: all but the time of loading."""
         return tuple(name for name in self.column_names if name != "_ingested_at")

@@ -39,6 +39,11 @@ RANGE_COLUMNS = (
     Column("pixel_min", "int", "Least value of the image.", minimum=0, maximum=255),
     Column("pixel_max", "int", "Greatest value of the image.", minimum=0, maximum=255),
 )
+SUM_COLUMNS = (
+    Column("channel_sums", "array<bigint>", "Sum of the pixels of each channel."),
+    Column("channel_square_sums", "array<bigint>", "Sum of the squared pixels of each channel."),
+)
+"""Exact, and enough for mean and deviation of any choice of images without reading their pixels again."""
 IMAGE_SHA256 = Column("image_sha256", "string", "SHA-256 of the pixels, hex: equal images have equal ones.")
 LEAK = Column("is_train_test_leak", "boolean", "An equal image is in the other split, too.")
 OTHER_LABEL = Column("has_other_label", "boolean", "An equal image of the set has another label.")
@@ -66,6 +71,8 @@ BRONZE_IMAGES = Table(
         SPLIT,
         Column("delivery_part", "string", "Number of the batch where a split comes in several; else empty."),
         *RAW_COLUMNS,
+        *RANGE_COLUMNS,
+        *SUM_COLUMNS,
         Column("_label_file", "string", "Path of the file of labels; null where it is in the record.", nullable=True),
         Column("_label_sha256", "string", "SHA-256 of the file of labels, hex; null without one.", nullable=True),
         *SOURCE_COLUMNS,
@@ -88,6 +95,7 @@ SILVER_IMAGES = Table(
         *SHAPE_COLUMNS,
         PIXELS,
         *RANGE_COLUMNS,
+        *SUM_COLUMNS,
         IMAGE_SHA256,
         Column("duplicate_of", "string", "image_id of the first equal image of the split; null in it.", nullable=True),
         LEAK,
@@ -163,6 +171,7 @@ GOLD_IMAGE_STATISTICS = Table(
     sorted_by=("split", "channel"),
     replaced_by="dataset",
     subject="dataset",
+    may_be_empty=True,
 )
 
 GOLD_IMAGE_CLASS_COUNTS = Table(

@@ -76,9 +76,9 @@ def work(folder: Path) -> None:
     config = parse_config((folder / CONFIG).read_text(encoding="utf-8"), CONFIG)
     assert isinstance(config, ImageConfig)  # noqa: S101 - the parent wrote it
     device = prepare_torch(config.resources, config.seed)
-    rank = int(os.environ["LOCAL_RANK"])
+    rank, processes = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     if device.type == "cuda":
-        device = torch.device("cuda", rank)
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     train, validation = (
@@ -86,7 +86,7 @@ def work(folder: Path) -> None:
     )
     network = build_network(config, train.shape, int(train.labels.max()) + 1).to(device)
     normalisation = Normalisation.of(*mean_and_std(train.pixels), device)
-    share = Share(rank, config.processes)
+    share = Share(rank, processes)
     course = Course(normalisation, config.training, config.augmentation, config.seed, share)
 
     def say(line: str) -> None:

@@ -85,13 +85,21 @@ def is_in_split(rows: pa.Table, split: str) -> NDArray[np.bool_]:
 
 
 def choose_validation(labels: Positions, ratio: float, seed: int) -> NDArray[np.bool_]:
-    """Return which training images are held back: a share of each class, one at least, drawn by seed."""
+    """Return which training images are held back: a share of each class, drawn by seed, one at least and never all.
+
+    Raises:
+        BadInputError: no class has two images.
+    """
     random = np.random.default_rng(seed)
     chosen = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        count = max(1, round(ratio * len(members)))
+        count = min(max(1, round(ratio * len(members))), len(members) - 1)
         chosen[random.choice(members, count, replace=False)] = True
+    if not chosen.any():
+        raise BadInputError(
+            f"{len(labels)} images for training, no class has two: one to learn from and one to judge by"
+        )
     return chosen
 
 

@@ -12,94 +12,89 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+import polars as pl
 
 from lakehouse.tables.finance import BRONZE_QUOTES, SILVER_QUOTES, SILVER_QUOTES_REJECTED
-from spark_jobs import silver
+from spark_jobs import silver, silver_files
 from spark_jobs.command_line import main
-from spark_jobs.silver import (
-    Cleaning,
-    Judged,
+from spark_jobs.finance import line_rules
+from spark_jobs.finance.line_rules import (
     Rule,
+    common_rules,
+    divided,
+    is_marked_suspicious,
     is_sound,
-    line_rules,
     name_broken,
     not_a_decimal,
     not_positive,
     parse_decimal,
     quote_text,
-    silver_job,
 )
+from spark_jobs.silver_files import Cleaning, Judged, silver_files_job
 
-DECIMAL = "decimal(18,8)"
 NUMBERS = ("bid_price", "ask_price", "bid_size", "ask_size")
+MID = pl.Decimal(38, 9)
+"""Half a price step more than the prices have; silver keeps 20 digits of it."""
 
 
-def parse_numbers(lines: DataFrame) -> DataFrame:
+def parse_numbers(lines: pl.DataFrame) -> pl.DataFrame:
     """Add each field's number, parsed once; still in the file's scale, null where the text is none."""
-    return lines.withColumns({name: parse_decimal(f"raw_{name}") for name in NUMBERS})
+    return lines.with_columns(parse_decimal(f"raw_{name}").alias(name) for name in NUMBERS)
 
 
-def updates(side: str) -> Column:
+def updates(side: str) -> pl.Expr:
     """Say whether a line has a price for the side."""
-    return F.coalesce(F.col(f"{side}_price") != 0, F.lit(False))
+    return (pl.col(f"{side}_price") != 0).fill_null(False)
 
 
 def quote_rules() -> Sequence[Rule]:
     """The rules of a quote with parsed numbers, in the order in which they are named."""
-    bid, ask = F.col("bid_price"), F.col("ask_price")
-    crossed = F.concat(F.lit("bid "), quote_text("raw_bid_price"), F.lit(" is above ask "), quote_text("raw_ask_price"))
+    bid, ask = pl.col("bid_price"), pl.col("ask_price")
+    crossed = pl.format("bid {} is above ask {}", quote_text("raw_bid_price"), quote_text("raw_ask_price"))
     return (
-        *line_rules(),
+        *common_rules(),
         *(Rule(f"unreadable_{name}", is_unreadable(name), not_a_decimal(f"raw_{name}")) for name in NUMBERS),
         Rule("negative_bid_price", bid < 0, not_positive("bid", "raw_bid_price")),
         Rule("negative_ask_price", ask < 0, not_positive("ask", "raw_ask_price")),
-        Rule("empty_quote", ~updates("bid") & ~updates("ask"), F.lit("the line updates neither bid nor ask")),
+        Rule("empty_quote", ~updates("bid") & ~updates("ask"), pl.lit("the line updates neither bid nor ask")),
         Rule("crossed_quote", updates("bid") & updates("ask") & (bid > ask), crossed),
     )
 
 
-def is_unreadable(number: str) -> Column:
+def is_unreadable(number: str) -> pl.Expr:
     """Say whether a field is there and is no number; a feed without sizes has none."""
-    return F.col(f"raw_{number}").isNotNull() & F.col(number).isNull()
+    return pl.col(f"raw_{number}").is_not_null() & pl.col(number).is_null()
 
 
-def type_fields(lines: DataFrame) -> DataFrame:
+def type_fields(lines: pl.DataFrame) -> pl.DataFrame:
     """Turn the fields of lines that broke no rule into silver's columns."""
-    columns: dict[str, Column] = {}
-    for side in ("bid", "ask"):
-        price = (F.col(f"{side}_price") / F.col("price_divisor")).cast(DECIMAL)
-        columns[f"{side}_price"] = F.when(updates(side), price)
-        columns[f"{side}_size"] = F.when(updates(side), F.col(f"{side}_size"))
-    typed = lines.withColumns(columns)
-    mid = ((F.col("bid_price") + F.col("ask_price")) / 2).cast("decimal(20,9)")
-    spread = (F.col("ask_price") - F.col("bid_price")).cast("double")
-    return typed.withColumns(
-        {
-            "mid_price": mid,
-            "spread_bps": spread / mid.cast("double") * 10_000,
-            "exchange": F.col("raw_exchange"),
-            "conditions": F.col("raw_conditions"),
-            "is_suspicious": F.coalesce(F.lower("raw_suspicious").isin("1", "true"), F.lit(False)),
-        }
+    typed = lines.with_columns(
+        *(pl.when(updates(side)).then(divided(f"{side}_price")).alias(f"{side}_price") for side in ("bid", "ask")),
+        *(pl.when(updates(side)).then(f"{side}_size").alias(f"{side}_size") for side in ("bid", "ask")),
+        exchange="raw_exchange",
+        conditions="raw_conditions",
+        is_suspicious=is_marked_suspicious(),
     )
+    bid, ask = pl.col("bid_price"), pl.col("ask_price")
+    spread = (ask - bid).cast(pl.Float64)
+    typed = typed.with_columns(mid_price=(bid.cast(MID) + ask.cast(MID)) / 2)
+    return typed.with_columns(spread_bps=spread / pl.col("mid_price").cast(pl.Float64) * 10_000)
 
 
-def judge(lines: DataFrame) -> Judged:
-    """Split the lines of some event days into quotes and rejected lines; without ids no line is another's copy."""
+def judge(lines: pl.DataFrame) -> Judged:
+    """Split lines of one event day into quotes in order and rejected lines; without ids no line is another's copy."""
     parsed, rules = parse_numbers(lines), quote_rules()
     return Judged(
-        rows=type_fields(parsed.where(is_sound(rules))),
-        rejected=name_broken(parsed.where(~is_sound(rules)), rules),
-        duplicates=lines.limit(0),
+        rows=type_fields(parsed.filter(is_sound(rules))).sort(SILVER_QUOTES.row_order),
+        rejected=name_broken(parsed.filter(~is_sound(rules)), rules),
+        duplicates=lines.clear(),
     )
 
 
-JOB = silver_job(
+JOB = silver_files_job(
     "finance.silver_quotes",
     Cleaning(SILVER_QUOTES, SILVER_QUOTES_REJECTED, BRONZE_QUOTES, judge),
-    code=(sys.modules[__name__], silver),
+    code=(sys.modules[__name__], silver, silver_files, line_rules),
 )
 
 if __name__ == "__main__":

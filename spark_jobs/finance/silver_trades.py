@@ -13,37 +13,33 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from pyspark.sql import DataFrame, Window
-from pyspark.sql import functions as F
+import polars as pl
 
 from lakehouse.tables.finance import BRONZE_TRADES, SILVER_TRADES, SILVER_TRADES_REJECTED
-from spark_jobs import silver
+from spark_jobs import silver, silver_files
 from spark_jobs.command_line import main
-from spark_jobs.finance import outliers
-from spark_jobs.silver import (
-    Cleaning,
-    Judged,
+from spark_jobs.finance import line_rules, outliers
+from spark_jobs.finance.line_rules import (
     Rule,
+    common_rules,
+    divided,
+    is_marked_suspicious,
     is_sound,
-    line_rules,
     name_broken,
     not_a_decimal,
     not_positive,
     parse_decimal,
     quote_text,
-    silver_job,
 )
+from spark_jobs.silver_files import Cleaning, Judged, silver_files_job
 
-LOCATION = ("instrument_id", "delivery_date", "delivery_part", "source", "sequence")
-"""Where a line lies; unique in bronze."""
-TRADE_KEY = ("event_date", "instrument_id", "raw_trade_id")
-MOST_BROADCAST = 2_000_000
-"""More lines than this (about 200 MB) are joined by a shuffle."""
+TRADE = ("instrument_id", "raw_trade_id")
+"""One trade of an event day."""
 
 
-def parse_numbers(lines: DataFrame) -> DataFrame:
+def parse_numbers(lines: pl.DataFrame) -> pl.DataFrame:
     """Add price and size, each parsed once; still in the file's scale, null where the text is no number."""
-    return lines.withColumns({"price": parse_decimal("raw_price"), "size": parse_decimal("raw_size")})
+    return lines.with_columns(price=parse_decimal("raw_price"), size=parse_decimal("raw_size"))
 
 
 def trade_rules() -> Sequence[Rule]:
@@ -52,94 +48,73 @@ def trade_rules() -> Sequence[Rule]:
     Futures report zero-size prints; they trade nothing, so they are rejected like any other non-positive size.
     """
     return (
-        *line_rules(),
-        Rule("unreadable_price", F.col("price").isNull(), not_a_decimal("raw_price")),
-        Rule("unreadable_size", F.col("size").isNull(), not_a_decimal("raw_size")),
-        Rule("non_positive_price", F.col("price") <= 0, not_positive("price", "raw_price")),
-        Rule("non_positive_size", F.col("size") <= 0, not_positive("size", "raw_size")),
+        *common_rules(),
+        Rule("unreadable_price", pl.col("price").is_null(), not_a_decimal("raw_price")),
+        Rule("unreadable_size", pl.col("size").is_null(), not_a_decimal("raw_size")),
+        Rule("non_positive_price", pl.col("price") <= 0, not_positive("price", "raw_price")),
+        Rule("non_positive_size", pl.col("size") <= 0, not_positive("size", "raw_size")),
     )
 
 
-def type_fields(lines: DataFrame) -> DataFrame:
-    """Turn the fields of lines that broke no rule into silver's columns."""
-    divided = (F.col("price") / F.col("price_divisor")).cast("decimal(18,8)")
-    return lines.withColumns(
-        {
-            "price": F.when(F.col("price_divisor") == 1, F.col("price")).otherwise(divided),
-            "trade_id": F.col("raw_trade_id"),
-            "exchange": F.col("raw_exchange"),
-            "conditions": F.col("raw_conditions"),
-            "is_suspicious": F.coalesce(F.lower("raw_suspicious").isin("1", "true"), F.lit(False)),
-            "sequence": F.coalesce(F.expr("try_cast(raw_trade_id AS BIGINT)"), F.col("sequence")),
-        }
-    )
-
-
-def find_suspects(lines: DataFrame) -> DataFrame:
-    """Return the few lines that break a rule or whose trade id may come more than once (`may_repeat`).
-
-    Ids are counted by a hash, which is a third of the work; two ids with one hash only make a suspect more.
-    """
-    key = F.when(F.col("raw_trade_id").isNotNull(), F.xxhash64(*TRADE_KEY))
-    counted = lines.select(key.alias("_key")).where(F.col("_key").isNotNull()).groupBy("_key").count()
-    repeated = counted.where(F.col("count") > 1).select("_key", F.lit(True).alias("may_repeat"))
-    marked = lines.withColumn("_key", key).join(small(repeated), "_key", "left").drop("_key")
-    may_repeat = F.coalesce("may_repeat", F.lit(False))
-    return marked.where(may_repeat | ~is_sound(trade_rules())).withColumn("may_repeat", may_repeat).persist()
-
-
-def judge_copies(suspects: DataFrame) -> DataFrame:
-    """Return the sound lines whose trade id may come more than once, with what becomes of each in `fate`.
+def judge_copies(lines: pl.DataFrame) -> pl.DataFrame:
+    """Say of lines whose trade id may come more than once in a day what becomes of each, in `fate`.
 
     Of equal lines the first is kept and the others are duplicates; where they differ, those like the last line count
     and the others are superseded.
     """
-    candidates = suspects.where(F.col("may_repeat") & is_sound(trade_rules()))
-    in_order = Window.partitionBy(*TRADE_KEY).orderBy("delivery_date", "delivery_part", "sequence")
-    whole = in_order.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
-    values = F.struct("ts_event", "price", "size")
-    is_latest = values == F.last(values).over(whole)
-    position = F.row_number().over(in_order)
-    judged = candidates.withColumns({"_is_latest": is_latest, "_position": position})
-    first_latest = F.min(F.when(F.col("_is_latest"), F.col("_position"))).over(whole)
-    is_kept = F.col("_position") == first_latest
-    fate = F.when(~F.col("_is_latest"), "superseded").when(is_kept, "kept").otherwise("duplicate")
-    return judged.withColumn("fate", fate).drop("_is_latest", "_position")
+    in_order = lines.sort("delivery_date", "delivery_part", "sequence")
+    values = ("ts_event", "price", "size")
+    is_latest = pl.all_horizontal(pl.col(name) == pl.col(name).last().over(TRADE) for name in values)
+    position = pl.int_range(pl.len()).over(TRADE)
+    judged = in_order.with_columns(_is_latest=is_latest, _position=position)
+    first_latest = pl.col("_position").filter("_is_latest").min().over(TRADE)
+    is_kept = pl.col("_position") == first_latest
+    is_superseded = pl.when(~pl.col("_is_latest")).then(pl.lit("superseded"))
+    fate = is_superseded.when(is_kept).then(pl.lit("kept")).otherwise(pl.lit("duplicate"))
+    return judged.with_columns(fate=fate).drop("_is_latest", "_position")
 
 
-def small(lines: DataFrame) -> DataFrame:
-    """Have a frame joined by broadcast where it turns out to be small; it is computed once."""
-    lines = lines.persist()
-    return F.broadcast(lines) if lines.count() <= MOST_BROADCAST else lines
-
-
-def name_superseded(copies: DataFrame) -> DataFrame:
+def name_superseded(copies: pl.DataFrame) -> pl.DataFrame:
     """Turn superseded copies into rejected lines."""
-    words = F.concat(F.lit("a later line has trade id "), quote_text("raw_trade_id"), F.lit(" with other values"))
-    return copies.where(F.col("fate") == "superseded").withColumns({"rule": F.lit("superseded"), "reason": words})
+    words = pl.format("a later line has trade id {} with other values", quote_text("raw_trade_id"))
+    superseded = copies.filter(pl.col("fate") == "superseded")
+    return superseded.with_columns(rule=pl.lit("superseded"), reason=words)
 
 
-def judge(lines: DataFrame) -> Judged:
-    """Split the lines of some event days into trades, rejected lines and equal copies.
-
-    All lines are read twice at full width: once for the few that need a closer look, once for the trades.
-    """
-    parsed, rules = parse_numbers(lines), trade_rules()
-    suspects = find_suspects(parsed)
-    copies = judge_copies(suspects).persist()
-    broken = name_broken(suspects.where(~is_sound(rules)), rules).drop("may_repeat")
-    dropped = small(copies.where(F.col("fate") != "kept").select(*LOCATION))
-    return Judged(
-        rows=type_fields(parsed.where(is_sound(rules)).join(dropped, list(LOCATION), "left_anti")),
-        rejected=broken.unionByName(name_superseded(copies).drop("fate", "may_repeat")),
-        duplicates=copies.where(F.col("fate") == "duplicate"),
+def type_fields(lines: pl.DataFrame) -> pl.DataFrame:
+    """Turn the fields of lines that broke no rule into silver's columns."""
+    number = pl.col("raw_trade_id").cast(pl.Int64, strict=False)
+    return lines.with_columns(
+        price=divided("price"),
+        trade_id="raw_trade_id",
+        exchange="raw_exchange",
+        conditions="raw_conditions",
+        is_suspicious=is_marked_suspicious(),
+        sequence=pl.coalesce(number, "sequence"),
     )
 
 
-JOB = silver_job(
+def judge(lines: pl.DataFrame) -> Judged:
+    """Split lines of one event day, all of each instrument's, into trades in order, rejected lines and equal copies."""
+    parsed, rules = parse_numbers(lines), trade_rules()
+    sound, broken = parsed.filter(is_sound(rules)), parsed.filter(~is_sound(rules))
+    # Ids are compared by a hash, which is quicker; two ids with one hash only make one more to look at
+    key = pl.col("instrument_id").hash() ^ pl.col("raw_trade_id").hash(seed=1)
+    may_repeat = sound.select(pl.col("raw_trade_id").is_not_null() & key.is_duplicated()).to_series()
+    copies = judge_copies(sound.filter(may_repeat))
+    kept = copies.filter(pl.col("fate") == "kept").select(sound.columns)
+    trades = type_fields(pl.concat([sound.filter(~may_repeat), kept]))
+    return Judged(
+        rows=outliers.mark_outliers(trades.sort(SILVER_TRADES.row_order)),
+        rejected=pl.concat([name_broken(broken, rules), name_superseded(copies).drop("fate")]),
+        duplicates=copies.filter(pl.col("fate") == "duplicate"),
+    )
+
+
+JOB = silver_files_job(
     "finance.silver_trades",
-    Cleaning(SILVER_TRADES, SILVER_TRADES_REJECTED, BRONZE_TRADES, judge, mark=outliers.mark_outliers),
-    code=(sys.modules[__name__], silver, outliers),
+    Cleaning(SILVER_TRADES, SILVER_TRADES_REJECTED, BRONZE_TRADES, judge),
+    code=(sys.modules[__name__], silver, silver_files, line_rules, outliers),
 )
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from lakehouse.declaration import Declared
 from lakehouse.tables.energy import MEASURES
 from spark_jobs.sources.civil_time import DateForm
 
@@ -35,11 +36,7 @@ PLACEHOLDER = re.compile(r"\{([a-z][a-z_]*)\}")
 PATTERN_PARTS = re.compile(r"\*\*/|\*|\?|\{[a-z][a-z_]*\}|[^*?{]+|.")
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class TimeForm(_Model):
+class TimeForm(Declared):
     """One way in which a file writes a time, and on which days of a month it does."""
 
     form: str
@@ -61,7 +58,7 @@ class TimeForm(_Model):
         return tuple(value)
 
 
-class Clock(_Model):
+class Clock(Declared):
     """Where a line has its time, and what the time means."""
 
     fields: tuple[str, ...] = Field(min_length=1)
@@ -83,14 +80,14 @@ class Clock(_Model):
         return name
 
 
-class Measure(_Model):
+class Measure(Declared):
     """Which field holds a measure, and in which unit."""
 
     field: str
     unit: str
 
 
-class Dialect(_Model):
+class Dialect(Declared):
     """One kind of meter file. `{name}` in a path pattern may be used again in the meter's id and in the header."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")

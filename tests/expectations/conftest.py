@@ -11,6 +11,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.tables import Column, Table
+from lakehouse.tables.vision import SHIPPED_SETS
 
 Row = dict[str, Any]
 DAY = date(2024, 8, 8)
@@ -29,7 +30,11 @@ GOOD_VALUES: dict[str, Any] = {
     "timestamp_ntz": LOCAL,
     "array<date>": [DAY],
     "array<double>": [1.0],
+    "array<bigint>": [1],
+    "binary": b"x",
 }
+
+HASHES = {"_source_sha256": "a" * 64, "image_sha256": "a" * 64, "pixels_sha256": "a" * 64, "_label_sha256": "a" * 64}
 
 GOOD_ROWS: dict[str, Row] = {
     "bronze.files": {"_source_sha256": "a" * 64, "reason": None},
@@ -40,6 +45,10 @@ GOOD_ROWS: dict[str, Row] = {
     "gold.load_forecasts": {"_source_sha256": "a" * 64},
     "gold.tick_predictions": {"_source_sha256": "a" * 64},
     "silver.power_readings": {"available_at": LOCAL + timedelta(minutes=1), "other_wh": 1000 / 60 - 3},
+    "bronze.images": HASHES,
+    "silver.images": HASHES | {"pixel_max": 2, "duplicate_of": None},
+    "silver.images_rejected": HASHES,
+    **{f"gold.{name}_images": HASHES | {"pixel_max": 2} for name in SHIPPED_SETS},
 }
 """What a row of defaults lacks to keep its table's rules."""
 
@@ -47,6 +56,9 @@ WRONG_DELIVERY_DAY = {"event_date_is_utc_day_or_delivery": [{"event_date": FAR_A
 WRONG_DAY = {"event_date_is_utc_day": [{"event_date": FAR_AWAY}]}
 WRONG_CIVIL_DAY = {"event_date_is_civil_day": [{"event_date": FAR_AWAY}]}
 NO_REASON = {"reason_given": [{"reason": " "}]}
+BLANK = {"image_not_blank": [{"pixel_min": 2}]}
+TORN = {"image_is_whole": [{"pixels": b"more"}], "sha256_is_hex": [{"image_sha256": "short"}]}
+TORN_RAW = {"image_is_whole": [{"raw_pixels": b"more"}], "sha256_is_hex": [{"pixels_sha256": "short"}]}
 
 BROKEN_ROWS: dict[str, dict[str, list[Row]]] = {
     "bronze.trades": WRONG_DELIVERY_DAY,
@@ -139,6 +151,12 @@ BROKEN_ROWS: dict[str, dict[str, list[Row]]] = {
         "times_are_whole_hours": [{"target_start": LOCAL + timedelta(minutes=1)}],
         "sha256_is_hex": [{"_source_sha256": "short"}],
     },
+    "bronze.images": TORN_RAW | {"labels_have_a_source": [{"_label_sha256": None}]},
+    "silver.images": TORN | BLANK | {"duplicate_of_an_earlier_image": [{"duplicate_of": "y"}]},
+    "silver.images_rejected": TORN_RAW | NO_REASON,
+    "gold.image_statistics": {"of_train": [{"split": "test"}], "deviation_not_zero": [{"std": 0.0}]},
+    "gold.image_class_counts": {"shares_add_up": [{"split": "test", "share_ratio": 0.5}]},
+    **{f"gold.{name}_images": TORN | BLANK | {"one_shape": [{"width": 2}]} for name in SHIPPED_SETS},
 }
 """Per rule that a declaration does not imply: rows that break it, as changes to the good row."""
 
@@ -149,11 +167,8 @@ def good_row(table: Table) -> Row:
         column.name: Decimal(1) if column.type.startswith("decimal") else GOOD_VALUES[column.type]
         for column in table.columns
     }
-    return (
-        values
-        | {column.name: column.allowed[0] for column in table.columns if column.allowed}
-        | GOOD_ROWS.get(table.identifier, {})
-    )
+    good = {name: value for name, value in GOOD_ROWS.get(table.identifier, {}).items() if name in values}
+    return values | {column.name: column.allowed[0] for column in table.columns if column.allowed} | good
 
 
 def declared_breaks(column: Column) -> list[Row]:

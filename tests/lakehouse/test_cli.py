@@ -122,7 +122,21 @@ def test_query_reads_its_text_from_stdin(lakehouse, prints, monkeypatch):
         pytest.param(
             ["query", "SELECT 1 FROM a.b"], 2, "error: there is no table a.b; there are silver.prints", id="table"
         ),
-        pytest.param(["run", "nothing"], 2, "error: no domain 'nothing'; there are energy, finance", id="domain"),
+        pytest.param(
+            ["run", "nothing"], 2, "error: no domain 'nothing'; there are energy, finance, vision", id="domain"
+        ),
+        pytest.param(
+            ["run", "vision", "--from", "2024-08-08", "--to", "2024-08-09"],
+            2,
+            "error: --dataset is for vision, --from and --to for the other domains: image sets have no days",
+            id="days of image sets",
+        ),
+        pytest.param(
+            ["run", "finance", "--dataset", "mnist"],
+            2,
+            "error: --dataset is for vision, --from and --to for the other domains: image sets have no days",
+            id="image set of finance",
+        ),
         pytest.param(
             ["run", "finance", "--from", "2024-08-08"],
             2,
@@ -173,6 +187,7 @@ def test_misspelled_setting_stops_every_command(lakehouse, monkeypatch):
 
 def test_every_command_has_help_with_an_example(lakehouse):
     commands = ["doctor", "demo", "run", "tables", "migrate", "query", "report", "fetch binance", "fetch power"]
+    commands += ["fetch mnist", "fetch cifar10"]
     for command in commands:
         code, out, _ = lakehouse(*command.split(), "--help")
         assert code == 0

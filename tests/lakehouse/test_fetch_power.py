@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import threading
 import zipfile
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -26,23 +23,10 @@ FIRST = archive_of("Date;Time\n1/1/2007;00:00:00\n" * 500)
 
 
 @pytest.fixture
-def published(tmp_path, monkeypatch):
-    """A folder that a server publishes, and the URL of the archive in it."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    folder = tmp_path / "published"
-    folder.mkdir()
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield folder / NAME, f"http://127.0.0.1:{server.server_port}/{NAME}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def published(server):
+    """The archive in a folder that a server publishes, and its URL."""
+    folder, url = server
+    return folder / NAME, f"{url}/{NAME}"
 
 
 def fetch(landing, url):

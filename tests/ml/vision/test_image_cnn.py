@@ -83,8 +83,8 @@ def test_version_is_reproduced_without_difference(gallery, run):
 
 
 def test_promotion_pairs_what_both_versions_said_of_the_test_images_by_mcnemar(gallery, run):
-    worse = gallery.train(MODEL, ["epochs=2", "gate.thresholds={accuracy: {minimum: 0.5}}"])
-    assert worse.tags["lakehouse.test_openings"] == "1"  # the comparison opened nothing
+    other = gallery.train(MODEL, ["seed=2"])
+    assert other.tags["lakehouse.test_openings"] == "1"  # the comparison opened nothing
     said = gallery.lines[-2]
     assert said.startswith("promote: not significantly better than version 1 (group 0: loss 0.")
     assert "on 360 rows, p " in said
@@ -110,12 +110,14 @@ def test_served_model_classifies_as_the_run_did(gallery, run):
 
 
 def checkered(classes, height, width, channels, count, seed):
-    """GENERATED images: each class has its own pattern of dark and bright, under noise."""
+    """GENERATED images: each class has its own pattern, as often in negative, so that no sum of pixels tells it."""
     random = np.random.default_rng(seed)
     labels = np.arange(count) % classes
     patterns = np.random.default_rng(5).integers(0, 2, (classes, channels, height, width)) * 160
-    noise = random.integers(0, 96, (count, channels, height, width))
-    return (patterns[labels] + noise).astype(np.uint8), labels.astype(np.int64)
+    images = patterns[labels] + random.integers(0, 96, (count, channels, height, width))
+    is_negative = random.random(count) < 0.5
+    images[is_negative] = 255 - images[is_negative]
+    return images.astype(np.uint8), labels.astype(np.int64)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_any_set_trains_with_a_yaml_alone(
     name = f"set{classes}x{height}"
     parts = {
         split: checkered(classes, height, width, channels, count, seed)
-        for split, count, seed in (("train", 480, 1), ("test", 160, 2))
+        for split, count, seed in (("train", 960, 1), ("test", 160, 2))
     }
     gallery.publish(name, images.rows(name, parts))
     text = (
@@ -145,7 +147,7 @@ def test_any_set_trains_with_a_yaml_alone(
     path.write_text(text)
     files = configs.config_files()
     monkeypatch.setattr(configs, "config_files", lambda: {**files, path.stem: path})
-    run = gallery.train(path.stem, [f"model_type={model_type}", "epochs=6", "batch_size=32"])
+    run = gallery.train(path.stem, [f"model_type={model_type}", "epochs=12", "batch_size=32"])
     assert metrics_of(gallery, run)["accuracy"] > 0.95
     with download_model(gallery.context, run) as packed:
         index = json.loads((packed / "data" / "files" / "model.json").read_text())
@@ -181,7 +183,7 @@ def test_check_refuses_images_that_would_mislead(images, change, error, words):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        pytest.param("epochs: 15", "epochs: 0", r":29: hyperparameters\.small_cnn\.epochs: input should be", id="0"),
+        pytest.param("epochs: 15", "epochs: 0", r":23: hyperparameters\.small_cnn\.epochs: input should be", id="0"),
         pytest.param("flip: false", "flip: 1", r"augmentation\.flip: input should be a valid boolean", id="a number"),
         pytest.param("seed: 1", "sede: 1", r"sede: no such key", id="a name that is not there"),
         pytest.param(

@@ -70,11 +70,13 @@ def test_shape_of_refuses_several_shapes_and_none():
 
 
 def test_choose_validation_draws_a_share_of_each_class_by_seed():
-    labels = np.array([0] * 100 + [1] * 10 + [2] * 2)
+    labels = np.array([0] * 100 + [1] * 10 + [2] * 2 + [3])
     chosen = choose_validation(labels, 0.1, seed=1)
-    assert [int(chosen[labels == label].sum()) for label in range(3)] == [10, 1, 1]
+    assert [int(chosen[labels == label].sum()) for label in range(4)] == [10, 1, 1, 0]
     assert np.array_equal(chosen, choose_validation(labels, 0.1, seed=1))
     assert not np.array_equal(chosen, choose_validation(labels, 0.1, seed=2))
+    with pytest.raises(BadInputError, match=r"^2 images for training, no class has two: "):
+        choose_validation(np.array([0, 1]), 0.1, seed=1)
 
 
 def test_mean_and_std_are_those_of_the_pixels_by_channel():

@@ -1,0 +1,39 @@
+"""Counting rows of a table without a JVM, batch by batch, so that memory does not grow with the number of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from typing import Any
+
+import pyarrow as pa
+from pyiceberg.expressions import And, BooleanExpression
+
+from lakehouse.catalog import load
+from lakehouse.settings import Settings
+from lakehouse.tables import Table
+
+Counts = dict[tuple[Any, ...], int]
+"""Rows by the values of some columns."""
+
+
+def count_by(
+    settings: Settings,
+    table: Table,
+    columns: Sequence[str],
+    conditions: Iterable[BooleanExpression],
+    reference: str = "main",
+) -> Counts:
+    """Count the rows of a branch or tag that meet all conditions, by the values of some columns."""
+    iceberg = load(settings, table)
+    known = iceberg.refs().get(reference)
+    counts: Counts = {}
+    if known is None:  # nothing was ever published
+        return counts
+    scan = iceberg.scan(reduce(And, conditions), tuple(columns), snapshot_id=known.snapshot_id)
+    for batch in scan.to_arrow_batch_reader():
+        grouped = pa.Table.from_batches([batch]).group_by(list(columns)).aggregate([([], "count_all")])
+        for row in grouped.to_pylist():
+            key = tuple(row[name] for name in columns)
+            counts[key] = counts.get(key, 0) + row["count_all"]
+    return counts

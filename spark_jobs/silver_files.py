@@ -1,0 +1,194 @@
+"""Silver tables with many rows: Spark tasks judge the lines of a day in Polars and write the data files themselves.
+
+A task holds all lines of some instruments of one event day, so that copies, order and outliers are its own business,
+and lines go from Parquet to Parquet as columns. Rows of some twenty columns, half of them texts, cost Spark's own
+functions many times that (benchmarks/README.md). The driver stages what the tasks wrote in one commit; the balance is
+counted in bronze and in what lies on the branch, so that no task vouches for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from types import ModuleType
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+from pyiceberg.expressions import And, In, Reference
+from pyiceberg.table import StaticTable
+from pyspark import TaskContext
+
+from lakehouse.catalog import load
+from lakehouse.schema import arrow_schema
+from spark_jobs import silver
+from spark_jobs.convert import ROW_GROUP_ROWS, FileWriter, Target, deal, target_of
+from spark_jobs.job import Job, Plan, Request
+from spark_jobs.manifest import Entry
+from spark_jobs.publish import Attempt, Write
+from spark_jobs.silver import FILE_DAY, Counts, SilverTables, accepted_lines
+from spark_jobs.stage import Branch, DataFile, stage_files
+
+LINES_PER_TASK = 2_000_000
+"""About 1.5 GB of memory while they are judged. The lines of one instrument's day are never split."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Bronze lines with their verdict: rows for the table in its order, and lines that are rejected or equal copies."""
+
+    rows: pl.DataFrame
+    rejected: pl.DataFrame
+    duplicates: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Cleaning(SilverTables):
+    """One silver table that tasks make, and how the lines of whole instruments and one event day are judged."""
+
+    judge: Callable[[pl.DataFrame], Judged]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one task judges: lines of accepted files, of some instruments and one event day."""
+
+    day: date
+    instrument_ids: tuple[str, ...]
+    hashes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What came of a piece: data files of the table and of the rejected rows, and how many lines were copies."""
+
+    rows: tuple[DataFile, ...]
+    rejected: tuple[DataFile, ...]
+    duplicates: Counts
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything that an executor needs to know: bronze at one snapshot, and the tables that it writes for."""
+
+    cleaning: Cleaning
+    bronze_metadata: str
+    rows: Target
+    rejected: Target
+
+
+def silver_files_job(name: str, cleaning: Cleaning, code: tuple[ModuleType, ...]) -> Job:
+    """Make the job that cleans one bronze table."""
+
+    def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
+        return build_writes(request, planned, attempt, cleaning)
+
+    return silver.job_of(name, cleaning, build, code)
+
+
+def build_writes(request: Request, plan: Plan, attempt: Attempt, cleaning: Cleaning) -> Sequence[Write]:
+    """Judge the lines and describe what is to be staged, rejected rows first."""
+    written = judge_days(request, plan, attempt, cleaning)
+    duplicates = add_up(piece.duplicates for piece in written)
+
+    def stage(branch: Branch, files: Sequence[DataFile]) -> Sequence[date]:
+        return stage_files(branch, files, plan.days, replaces=True)
+
+    def facts(branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
+        return silver.balance(attempt, days, cleaning, plan.state, duplicates)
+
+    rejected = [file for piece in written for file in piece.rejected]
+    rows = [file for piece in written for file in piece.rows]
+    return [
+        Write(cleaning.rejected, plan.days, lambda branch: stage(branch, rejected)),
+        Write(cleaning.table, plan.days, lambda branch: stage(branch, rows), facts),
+    ]
+
+
+def judge_days(request: Request, plan: Plan, attempt: Attempt, cleaning: Cleaning) -> list[Written]:
+    """Have Spark tasks judge the days' lines and write their files, which no snapshot names yet."""
+    context = request.spark.sparkContext
+    pieces = cut_pieces(plan.state, plan.days, context.defaultParallelism)
+    if not pieces:
+        return []
+    rows, rejected = (
+        target_of(request.settings, table, attempt.run_id, attempt.started_at)
+        for table in (cleaning.table, cleaning.rejected)
+    )
+    task = Task(cleaning, load(request.settings, cleaning.bronze).metadata_location, rows, rejected)
+
+    def judge_pieces(group: Iterator[Piece]) -> Iterator[Written]:
+        pa.set_cpu_count(1)  # a task is one core; Arrow's own threads would take the others'
+        return (judge_piece(task, piece) for piece in group)
+
+    written: list[Written] = context.parallelize(pieces, len(pieces)).mapPartitions(judge_pieces).collect()
+    return written
+
+
+def cut_pieces(entries: Sequence[Entry], days: Sequence[date], cores: int) -> list[Piece]:
+    """Cut the days' lines into pieces of at most about LINES_PER_TASK, and into as many as there are cores."""
+    expected: dict[date, dict[str, int]] = {day: {} for day in days}
+    hashes: dict[date, set[str]] = {day: set() for day in days}
+    for entry in entries:
+        for day in {*entry.event_dates} & {*days}:
+            lines = expected[day]
+            lines[entry.instrument_id] = lines.get(entry.instrument_id, 0) + entry.rows // len(entry.event_dates) + 1
+            hashes[day].add(entry.source_sha256)
+    total = sum(sum(lines.values()) for lines in expected.values())
+    most = min(LINES_PER_TASK, total // cores + 1)
+    return [
+        Piece(day, tuple(sorted(group)), tuple(sorted(hashes[day])))
+        for day, lines in expected.items()
+        for group in deal(lines, min(len(lines), sum(lines.values()) // most + 1))
+    ]
+
+
+def judge_piece(task: Task, piece: Piece) -> Written:
+    """Judge one piece and write its files; where that fails, nothing is left behind."""
+    context = TaskContext.get()
+    stem = f"{piece.day}-{context.partitionId()}-{context.taskAttemptId()}" if context else str(piece.day)
+    judged = task.cleaning.judge(read_piece(task, piece))
+    counted = judged.duplicates.group_by(FILE_DAY).len().rows()
+    return Written(
+        write_rows(task.rows, stem, judged.rows),
+        write_rows(task.rejected, stem, judged.rejected.sort(task.cleaning.rejected.row_order)),
+        {(day, sha256): lines for day, sha256, lines in counted},
+    )
+
+
+def read_piece(task: Task, piece: Piece) -> pl.DataFrame:
+    """Read the piece's lines."""
+    instruments = In(term=Reference("instrument_id"), values=piece.instrument_ids)  # type: ignore[arg-type]
+    conditions = (*accepted_lines([piece.day], piece.hashes), instruments)
+    bronze = StaticTable.from_metadata(task.bronze_metadata, task.rows.settings.s3_properties())
+    columns = [name for name in task.cleaning.bronze.column_names if name != "_ingested_at"]
+    lines = pl.from_arrow(bronze.scan(And(*conditions), tuple(columns)).to_arrow())
+    assert isinstance(lines, pl.DataFrame)  # a table has columns  # noqa: S101
+    return lines
+
+
+def write_rows(target: Target, stem: str, rows: pl.DataFrame) -> tuple[DataFile, ...]:
+    """Write rows as one data file per partition of the table."""
+    table = target.table
+    loaded = rows.with_columns(pl.lit(target.ingested_at).alias("_ingested_at")).select(table.column_names)
+    writer = FileWriter(target, stem)
+    try:
+        for values, part in loaded.partition_by(*table.partitioned_by, as_dict=True, maintain_order=True).items():
+            partition = "/".join(f"{name}={value}" for name, value in zip(table.partitioned_by, values, strict=True))
+            schema = arrow_schema(table)
+            batch = part.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)
+            writer.writer(partition, schema).write_table(batch, row_group_size=ROW_GROUP_ROWS)
+    except BaseException:
+        writer.discard()
+        raise
+    return writer.close()
+
+
+def add_up(counts: Iterator[Counts]) -> Counts:
+    """Add up counts of several pieces."""
+    total: dict[tuple[Any, ...], int] = {}
+    for piece in counts:
+        for key, lines in piece.items():
+            total[key] = total.get(key, 0) + lines
+    return total

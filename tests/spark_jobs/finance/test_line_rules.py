@@ -1,0 +1,78 @@
+"""Rules over lines: what is a number of the tables, how prices are scaled, which broken rule is named."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from spark_jobs.finance.line_rules import (
+    NUMBER,
+    Rule,
+    divided,
+    is_marked_suspicious,
+    is_sound,
+    name_broken,
+    parse_decimal,
+    quote_text,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        pytest.param("61837.63", "61837.63", id="a price"),
+        pytest.param("9999999999.12345678", "9999999999.12345678", id="all digits that fit"),
+        pytest.param("0.00000001", "0.00000001", id="the smallest"),
+        pytest.param("-3", "-3", id="negative is a number"),
+        pytest.param(" 1.5 ", "1.5", id="blanks around"),
+        pytest.param("1e-05", "0.00001", id="as Python writes small floats"),
+        pytest.param("0.12345678000", "0.12345678", id="zeros past the eighth decimal are no rounding"),
+        pytest.param("12345678901", None, id="eleven digits"),
+        pytest.param("0.123456789", None, id="nine decimals would be rounded"),
+        pytest.param("1.5E-8", None, id="nine decimals by an exponent"),
+        pytest.param("1.5000000000000000000000001", None, id="more decimals than can be looked at"),
+        pytest.param("1.5x", None, id="text"),
+        pytest.param("NaN", None, id="not a number"),
+        pytest.param("1,5", None, id="a comma"),
+        pytest.param("", None, id="empty"),
+        pytest.param(None, None, id="missing"),
+    ],
+)
+def test_parse_decimal_never_rounds(text, number):
+    parsed = pl.DataFrame({"raw": [text]}, {"raw": pl.String}).select(number=parse_decimal("raw"))
+    assert parsed.schema == {"number": NUMBER}
+    assert parsed.item() == (None if number is None else Decimal(number))
+
+
+def test_divided_scales_only_prices_that_the_file_scaled():
+    prices = pl.DataFrame(
+        {"price": ["1012500", "1012500", "9999999999.12345678"], "price_divisor": [1, 10_000, 10_000]}
+    ).with_columns(pl.col("price").cast(NUMBER), pl.col("price_divisor").cast(pl.Int32))
+    scaled = prices.select(divided("price"))
+    assert scaled.schema == {"price": NUMBER}
+    # what has more than 8 decimals only by the scale is rounded half up
+    assert scaled["price"].to_list() == [Decimal(1012500), Decimal("101.25"), Decimal("999999.99991235")]
+
+
+def test_is_marked_suspicious_reads_the_marks_of_the_feeds():
+    marks = pl.DataFrame({"raw_suspicious": ["1", "true", "TRUE", "0", "", "false", None]})
+    assert marks.select(is_marked_suspicious()).to_series().to_list() == [True] * 3 + [False] * 4
+
+
+def test_name_broken_names_the_first_rule_and_takes_an_unknown_condition_for_unbroken():
+    rules = (
+        Rule("missing", pl.col("text").is_null(), pl.lit("nothing there")),
+        Rule("long", pl.col("text").str.len_chars() > 2, pl.format("{} is long", quote_text("text"))),
+        Rule("has_x", pl.col("text").str.contains("x"), pl.lit("has an x")),
+    )
+    lines = pl.DataFrame({"text": ["a", "x", "xyz", None]})
+    assert lines.select(is_sound(rules)).to_series().to_list() == [True, False, False, False]
+    named = name_broken(lines, rules).select("rule", "reason").rows()
+    assert named == [
+        (None, None),
+        ("has_x", "has an x"),
+        ("long", "'xyz' is long"),
+        ("missing", "nothing there"),
+    ]
