@@ -1,6 +1,13 @@
 """Returns of the next minutes from 60-bar windows of indicators: a GRU, walk-forward folds, a backtest after costs.
 
-Not measured yet.
+Measured on AIG and BAC, 2013-10-07 to 2013-10-11, the last day (642 forecasts of 10 minutes) as test, seed 1:
+
+    RMSE 15.159 bps, naive 15.116 bps (no change), skill -0.3 % (folds 0.1 +- 1.0 %), Diebold-Mariano p 0.68
+    no forecast reaches the 20 bps that a trade there and back costs, so nothing is traded: Sharpe ratio 0
+    gate failed, as it should: five days teach nothing and are too few to test on
+
+27 CPU seconds and 1.27 GB at the peak, of which loading torch takes 7 s; a GRU of 32 on windows of 60 x 12 trains on
+about 10,500 windows per CPU second, once warm, on one thread. Command: lakehouse train tick_gru
 
 Reads   rows of gold.tick_features of some instruments
 Writes  a folder of files: the network's weights or the trees' text, and model.json
