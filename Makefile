@@ -47,7 +47,7 @@ setup-dev: $(STAMPS)/dev $(STAMPS)/archive
 demo: setup ## ticks from files to audited gold tables and a report; LANDING=<dir> takes your files
 	@$(BIN)/lakehouse demo $(if $(LANDING),--landing "$(LANDING)")
 
-test: setup-dev ## all tests; ARGS="-k name" picks some; real files from LAKEHOUSE_REAL_DATA
+test: setup-dev $(STAMPS)/torch ## all tests; ARGS="-k name" picks some; real files from LAKEHOUSE_REAL_DATA
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: setup-dev ## ruff, mypy, import-linter
@@ -94,6 +94,11 @@ $(STAMPS)/run: requirements.txt pyproject.toml $(STAMPS)/tools
 $(STAMPS)/dev: requirements-dev.txt $(STAMPS)/run
 	@echo 'installing the packages for tests and lint ...'
 	@$(UV_PIP) install --quiet --require-hashes -r $< || $(PIP) install --quiet --require-hashes -r $<
+	@touch $@
+
+# Who trains no model of torch never gets it: its first training installs it the same way
+$(STAMPS)/torch: requirements-torch.txt $(STAMPS)/run
+	@$(BIN)/python -m ml.torch_runtime
 	@touch $@
 
 .jars/.fetched: jars.txt $(STAMPS)/run

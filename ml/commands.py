@@ -112,24 +112,53 @@ def rollback(model: Model, reason: Reason = "") -> None:
 
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL[@ALIAS|/VERSION]", help="Without alias: its champion.")],
-    first: Annotated[str, typer.Option("--from", metavar="DAY", help="First day to forecast, e.g. 2007-06-01.")],
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="DAY", help="First day to forecast; images have no days.")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="DAY", help="The day after the last one.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="POINT", help="Tag, snapshot id or ISO time (UTC) of gold; default is main.")
+    ] = None,
+) -> None:
+    """Forecast days, or classify all images of a set, and publish it to gold, audited like every table.
+
+    \b
+    Example: lakehouse predict household_power_lgbm@champion --from 2007-06-01 --to 2007-07-01
+             lakehouse predict mnist_cnn@champion
+    """
+    from lakehouse.days import day_range, parse_day
+    from lakehouse.errors import BadInputError
+    from lakehouse.settings import settings
+    from ml.predict import publish_forecasts
+    from ml.tracking import open_tracking
+
+    if (first is None) != (last is None):
+        raise BadInputError("--from and --to belong together: --to is the day after the last one")
+    days = day_range(parse_day(first), parse_day(last)) if first and last else None
+    raise typer.Exit(publish_forecasts(open_tracking(settings(), _say), model, days, as_of))
+
+
+def backtest(
+    model: Annotated[str, typer.Argument(metavar="MODEL[@ALIAS|/VERSION]", help="Without alias: its champion.")],
+    first: Annotated[str, typer.Option("--from", metavar="DAY", help="First day to trade on, e.g. 2013-10-07.")],
     last: Annotated[str, typer.Option("--to", metavar="DAY", help="The day after the last one.")],
     as_of: Annotated[
         str | None, typer.Option(metavar="POINT", help="Tag, snapshot id or ISO time (UTC) of gold; default is main.")
     ] = None,
 ) -> None:
-    """Forecast days and publish the forecasts to gold, audited like every table.
+    """Trade on a version's forecasts of some days and print what it would have brought, after costs.
 
     \b
-    Example: lakehouse predict household_power_lgbm@champion --from 2007-06-01 --to 2007-07-01
+    Example: lakehouse backtest tick_gru@champion --from 2013-10-07 --to 2013-10-12
     """
     from lakehouse.days import day_range, parse_day
     from lakehouse.settings import settings
-    from ml.predict import publish_forecasts
+    from ml.predict import backtest_days
     from ml.tracking import open_tracking
 
     days = day_range(parse_day(first), parse_day(last))
-    raise typer.Exit(publish_forecasts(open_tracking(settings(), _say), model, days, as_of))
+    for line in backtest_days(open_tracking(settings(), _say), model, days, as_of):
+        typer.echo(line)
 
 
 def reproduce(

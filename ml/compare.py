@@ -1,13 +1,17 @@
-"""Is one model better than another on the same rows? The Diebold-Mariano test, with a variance that knows overlap.
+"""Is one model better than another on the same rows? A paired test for forecasts in time, and one for classifiers.
 
+Diebold and Mariano's, for rows in the order of time, with a variance that knows overlap.
 Forecasts of neighbouring hours err alike, so losses are correlated: Newey and West's variance (1987) over at least
 horizon - 1 lags, and the small-sample factor of Harvey, Leybourne and Newbold (1997).
+
+McNemar's (1947), for rows that are right or wrong and know nothing of each other, exact: only the rows count that one
+model has right and the other wrong, and between equal models each of them is a toss of a coin.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +19,6 @@ import numpy as np
 from lakehouse.errors import BadInputError
 from ml.examples import Floats
 
-TEST_NAME = "Diebold-Mariano, Newey-West variance, one-sided"
 MINIMUM_ROWS = 168
 """A week: below it the variance of correlated losses is a guess."""
 
@@ -52,6 +55,37 @@ def diebold_mariano(challenger: Floats, incumbent: Floats, horizon: int) -> Comp
     factor = math.sqrt((count + 1 - 2 * horizon + horizon * (horizon - 1) / count) / count)
     statistic = factor * float(gain.mean()) / math.sqrt(variance / count)
     return Comparison(count, *losses, statistic, 0.5 * math.erfc(statistic / math.sqrt(2)))
+
+
+def mcnemar(challenger: Floats, incumbent: Floats, _: int = 0) -> Comparison:
+    """Test whether the challenger is wrong less often; a loss is 1 where a row is wrong, else 0.
+
+    `statistic` is the number of rows that the challenger alone has right, less those that the incumbent alone has.
+
+    Raises:
+        BadInputError: the two are not of the same rows.
+    """
+    from scipy.stats import binom
+
+    if len(challenger) != len(incumbent) or not len(challenger):
+        raise BadInputError(f"{len(challenger)} and {len(incumbent)} rows to compare on; expected the same, and some")
+    won = int(((challenger == 0) & (incumbent == 1)).sum())
+    lost = int(((challenger == 1) & (incumbent == 0)).sum())
+    p_value = float(binom.sf(won - 1, won + lost, 0.5))
+    return Comparison(len(challenger), float(challenger.mean()), float(incumbent.mean()), float(won - lost), p_value)
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """A test of two models' losses on the same rows; `compare` takes challenger, incumbent and group."""
+
+    name: str
+    minimum_rows: int
+    compare: Callable[[Floats, Floats, int], Comparison]
+
+
+DIEBOLD_MARIANO = PairedTest("Diebold-Mariano, Newey-West variance, one-sided", MINIMUM_ROWS, diebold_mariano)
+MCNEMAR = PairedTest("McNemar, exact, one-sided", 50, mcnemar)
 
 
 def is_better(comparisons: Mapping[int, Comparison], significance: float) -> bool:

@@ -285,4 +285,4 @@ def describe(document: Document, item: dict[str, Any]) -> str:
         words = item["msg"].removeprefix("Value error, ")
         if isinstance(item["input"], (str, int, float, bool)) and "found" not in words:
             words += f", found {item['input']!r}"
-    return f"{document.where(place)}: {name}: {words[:1].lower()}{words[1:]}"
+    return ": ".join(part for part in (document.where(place), name, f"{words[:1].lower()}{words[1:]}") if part)

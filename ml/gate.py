@@ -37,6 +37,14 @@ class Verdict:
         """True where every demand is met."""
         return all(demand.is_met for demand in self.demands)
 
+    def lines(self) -> list[str]:
+        """Return the verdict and every demand, one line each, for a person."""
+        verdict = "passed" if self.is_passed else "failed"
+        return [
+            f"gate {verdict}",
+            *(f"  {'met' if each.is_met else 'NOT MET':<8} {each.words}" for each in self.demands),
+        ]
+
     def describe(self) -> str:
         """Return the failed demands in one line, or all of them where none failed."""
         failed = [demand.words for demand in self.demands if not demand.is_met]
@@ -58,6 +66,7 @@ def judge(config: ModelConfig, evaluation: Evaluation, scored: pa.Table) -> Verd
     for group, baseline in evaluation.baselines.items():
         rows = scored.filter((pc.field("group") == group) & pc.field("is_test"))
         own, naive = pc.mean(rows.column("loss")).as_py(), pc.mean(rows.column("baseline_loss")).as_py()
-        words = f"loss {own:.4f} < {naive:.4f} of {baseline} in group {group}, {rows.num_rows} rows"
-        demands.append(Demand(words, own < naive))
+        words = f"loss {own:.6g} < {naive:.6g} of {baseline} in group {group}, {rows.num_rows} rows"
+        # Where neither is ever wrong, nothing is left to be better at
+        demands.append(Demand(words.replace("<", "=", 1) if own == naive == 0 else words, own < naive or own == 0))
     return Verdict(tuple(demands))

@@ -7,7 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 import pyarrow as pa
-from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo, GreaterThanOrEqual, LessThan, Reference
+import pyarrow.compute as pc
+from pyiceberg.expressions import (
+    AlwaysTrue,
+    And,
+    BooleanExpression,
+    EqualTo,
+    GreaterThanOrEqual,
+    In,
+    LessThan,
+    Reference,
+)
 
 from lakehouse.as_of import resolve_snapshot
 from lakehouse.catalog import load
@@ -18,9 +28,12 @@ from lakehouse.tables import Table, find_table
 
 @dataclass(frozen=True)
 class RowFilter:
-    """Which rows are read: equal values, and days `[first, last_exclusive)` of the column that partitions the table."""
+    """Which rows are read: equal values, one of several, and days `[first, last_exclusive)` of the column that
+    partitions the table.
+    """
 
     equal: tuple[tuple[str, str], ...] = ()
+    any_of: tuple[tuple[str, tuple[str, ...]], ...] = ()
     day_column: str = "event_date"
     first: date | None = None
     last_exclusive: date | None = None
@@ -34,6 +47,8 @@ class RowFilter:
         wanted: BooleanExpression = AlwaysTrue()
         for name, value in self.equal:
             wanted = And(wanted, EqualTo(term=Reference(name), value=value))  # type: ignore[arg-type]
+        for name, values in self.any_of:
+            wanted = And(wanted, In(Reference(name), values))  # type: ignore[call-arg, arg-type]
         day = Reference(self.day_column)
         if self.first:
             wanted = And(wanted, GreaterThanOrEqual(term=day, value=self.first))  # type: ignore[arg-type]
@@ -66,7 +81,7 @@ def choose_snapshot(settings: Settings, table: Table, as_of: str | None) -> tupl
     iceberg = load(settings, table)
     snapshot = resolve_snapshot(iceberg, as_of)
     if snapshot is None:
-        raise BadInputError(f"{table.identifier} has no rows yet; fill it first, e.g. lakehouse run energy")
+        raise BadInputError(f"{table.identifier} has no rows yet; fill it first: lakehouse run <domain>")
     schema_id = snapshot.schema_id if snapshot.schema_id is not None else iceberg.schema().schema_id
     return snapshot.snapshot_id, schema_id
 
@@ -101,4 +116,13 @@ def read_snapshot(
         rows = scan.to_arrow()
     except ValueError as error:
         raise BadInputError(f"{table.identifier} at snapshot {snapshot_id}: {error}") from None
-    return rows.select(wanted).sort_by([(name, "ascending") for name in table.primary_key]).combine_chunks()
+    return in_order(rows.select(wanted).combine_chunks(), table.primary_key)
+
+
+def in_order(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
+    """Return the rows ascending by keys; files that were written in order are not sorted, and copied, once more."""
+    if len(keys) == 1 and rows.num_rows:
+        key = rows.column(keys[0])
+        if pc.all(pc.less_equal(key.slice(0, rows.num_rows - 1), key.slice(1)), min_count=0).as_py():
+            return rows
+    return rows.sort_by([(name, "ascending") for name in keys]).combine_chunks()

@@ -1,4 +1,4 @@
-"""The folder of a model: text files and a list of their sha256, held against it before any of them is parsed."""
+"""The folder of a model: text and numbers, and a list of their sha256, held against it before any of them is parsed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from lakehouse.errors import ExitCode, LakehouseError
 
 INDEX = "model.json"
-SUFFIXES = (".txt", ".json")
-"""LightGBM's text, XGBoost's and our JSON. A pickle is a program and is neither written nor read."""
+SUFFIXES = (".txt", ".json", ".safetensors")
+"""LightGBM's text, XGBoost's and our JSON, weights. A pickle is a program and is neither written nor read."""
 ADDED_BY_MLFLOW = "registered_model_meta"
 """MLflow 3.17 writes this file beside a model that somebody loads as models:/name@alias from a local folder."""
 

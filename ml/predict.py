@@ -17,10 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lakehouse.errors import ExitCode
+from lakehouse.errors import BadInputError, ExitCode
 from lakehouse.jars import ROOT
 from lakehouse.submit import spark_submit
 from lakehouse.tables import find_table
@@ -32,8 +31,12 @@ from ml.tracking import Context, TrainingRun, mlflow_errors
 FILE = "forecasts.parquet"
 
 
-def publish_forecasts(context: Context, reference: str, days: Sequence[date], as_of: str | None) -> int:
-    """Forecast days and publish them; return the job's exit code."""
+def publish_forecasts(context: Context, reference: str, days: Sequence[date] | None, as_of: str | None) -> int:
+    """Forecast days, or every row of gold where a model knows no days, and publish; return the job's exit code.
+
+    Raises:
+        BadInputError: days for a model that knows none, or none for one that does.
+    """
     with mlflow_errors():
         version, run = resolve(context, reference)
         forecasts = forecast_days(context, run, version, days, as_of)
@@ -49,24 +52,51 @@ def publish_forecasts(context: Context, reference: str, days: Sequence[date], as
 
 
 def forecast_days(
-    context: Context, run: TrainingRun, version: int, days: Sequence[date], as_of: str | None
+    context: Context, run: TrainingRun, version: int, days: Sequence[date] | None, as_of: str | None
 ) -> pa.Table:
-    """Forecast the hours of some days, with what tells where the forecasts come from."""
+    """Forecast the rows of some days, or all of them, with what tells where the forecasts come from."""
     model, config = find_model(run.config), run.config
+    if model.is_by_day != (days is not None):
+        expected = (
+            "--from and --to are needed" if model.is_by_day else "its rows have no days: leave out --from and --to"
+        )
+        raise BadInputError(f"{config.name}: {expected}")
     table = find_table(config.table)
     snapshot_id, _ = choose_snapshot(context.settings, table, as_of)
-    first, last = days[0], days[-1] + timedelta(days=1)
-    wanted = model.row_filter(config).until(last)
+    wanted, first, last = model.row_filter(config), datetime.min, datetime.max
+    if days is not None:
+        first, last = midnight(days[0]), midnight(days[-1] + timedelta(days=1))
+        wanted = wanted.until(last.date())
     rows = read_snapshot(context.settings, table, snapshot_id, model.columns(config), wanted)
     with download_model(context, run) as packed:
-        found = model.predict(config, rows, packed / MODEL_FILES, midnight(first), midnight(last))
+        found = model.predict(config, rows, packed / MODEL_FILES, first, last)
     count = found.num_rows
     return (
-        found.append_column("event_date", pc.cast(found.column("target_start"), pa.date32()))
-        .append_column("model_name", pa.array([config.name] * count))
+        found.append_column("model_name", pa.array([config.name] * count))
         .append_column("model_version", pa.array(np.full(count, version, dtype=np.int32)))
         .append_column("snapshot_id", pa.array(np.full(count, snapshot_id)))
     )
+
+
+def backtest_days(context: Context, reference: str, days: Sequence[date], as_of: str | None) -> Sequence[str]:
+    """Trade on a version's forecasts of some days; return what came of it, line by line.
+
+    Raises:
+        BadInputError: the model's forecasts are nothing to trade on.
+    """
+    with mlflow_errors():
+        version, run = resolve(context, reference)
+        model, config = find_model(run.config), run.config
+        if model.backtest is None:
+            raise BadInputError(f"{config.name} forecasts nothing that is traded; lakehouse predict publishes it")
+        table = find_table(config.table)
+        snapshot_id, _ = choose_snapshot(context.settings, table, as_of)
+        first, last = days[0], days[-1] + timedelta(days=1)
+        wanted = model.row_filter(config).until(last)
+        rows = read_snapshot(context.settings, table, snapshot_id, model.columns(config), wanted)
+        context.say(f"backtest: {config.name} version {version} on [{first}, {last}) at snapshot {snapshot_id}")
+        with download_model(context, run) as packed:
+            return model.backtest(config, rows, packed / MODEL_FILES, first, last)
 
 
 def midnight(day: date) -> datetime:

@@ -22,11 +22,11 @@ import pyarrow.compute as pc
 from lakehouse.catalog import append_log, read_log, require_tables
 from lakehouse.errors import BadInputError
 from lakehouse.tables.registry import PROMOTIONS
-from ml.compare import MINIMUM_ROWS, TEST_NAME, Comparison, diebold_mariano, is_better
+from ml.compare import Comparison, is_better
 from ml.gold import read_gold
-from ml.model import find_model
+from ml.model import find_model, key_columns
 from ml.registry import CHAMPION, MODEL_FILES, download_model, find_alias, find_version
-from ml.tracking import Context, TrainingRun, mlflow_errors, read_run
+from ml.tracking import Context, TrainingRun, mlflow_errors, read_predictions, read_run
 
 
 def promote_if_better(context: Context, run: TrainingRun, version: int) -> str:
@@ -53,7 +53,7 @@ def promote_if_better(context: Context, run: TrainingRun, version: int) -> str:
             f"better than {incumbent} ({words}); waiting for: lakehouse promote {run.config.name} {version} --reason …"
         )
     evidence = {
-        "test": TEST_NAME,
+        "test": find_model(run.config).paired_test.name,
         "significance": run.config.gate.significance,
         "incumbent": incumbent,
         "groups": {str(group): asdict(each) for group, each in found.items()},
@@ -86,6 +86,7 @@ def compare(context: Context, run: TrainingRun, champion: TrainingRun | None) ->
     Raises:
         BadInputError: too few rows are left.
     """
+    test_of = find_model(run.config).paired_test
     scored = score_run(context, run, run)
     test = scored.filter(pc.field("is_test") & ~pc.field("is_trained_on"))
     if champion is None:
@@ -93,25 +94,32 @@ def compare(context: Context, run: TrainingRun, champion: TrainingRun | None) ->
             ["incumbent_loss" if name == "baseline_loss" else name for name in test.column_names]
         )
     else:
-        other = score_run(context, champion, run).filter(~pc.field("is_trained_on"))
-        keys = ["example", "occurrence", "group"]
+        other = score_run(context, champion, run).filter(~pc.field("is_trained_on") & pc.field("loss").is_valid())
+        keys = key_columns(other)
         other = other.select([*keys, "loss"]).rename_columns([*keys, "incumbent_loss"])
         pairs = test.join(other, keys, join_type="inner")
-    pairs = pairs.sort_by([("group", "ascending"), ("example", "ascending"), ("occurrence", "ascending")])
+    if "moment" in pairs.column_names:  # several rows of one moment err together and count as one
+        means = pairs.group_by(["group", "moment"]).aggregate([("loss", "mean"), ("incumbent_loss", "mean")])
+        pairs = means.rename_columns({"loss_mean": "loss", "incumbent_loss_mean": "incumbent_loss"})
+    order = ("group", "moment") if "moment" in pairs.column_names else ("group", *key_columns(pairs))
+    pairs = pairs.sort_by([(name, "ascending") for name in order])
     groups = sorted(set(scored.column("group").to_pylist()))
     found = {}
     for group in groups:
         rows = pairs.filter(pc.field("group") == group)
-        if rows.num_rows < MINIMUM_ROWS:
-            raise BadInputError(f"{rows.num_rows} rows that both forecast {group} h ahead, expected {MINIMUM_ROWS}")
+        if rows.num_rows < test_of.minimum_rows:
+            expected = f"expected {test_of.minimum_rows}"
+            raise BadInputError(f"{rows.num_rows} rows of group {group} that both forecast, {expected}")
         own, other = (rows.column(name).to_numpy() for name in ("loss", "incumbent_loss"))
-        found[group] = diebold_mariano(own, other, group)
+        found[group] = test_of.compare(own, other, group)
     return found
 
 
 def score_run(context: Context, run: TrainingRun, rows_of: TrainingRun) -> pa.Table:
-    """Let a run's model forecast the rows of a run's snapshot."""
+    """Let a run's model forecast the rows of a run's snapshot; one that opens its test once says what it said then."""
     model = find_model(run.config)
+    if model.score_validation:
+        return read_predictions(context, run)
     rows = read_gold(context.settings, rows_of.pin, model.columns(run.config), model.row_filter(rows_of.config))
     with download_model(context, run) as packed:
         return model.score(run.config, rows, packed / MODEL_FILES)

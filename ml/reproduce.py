@@ -11,15 +11,22 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from ml.model import find_model
+from ml.model import find_model, key_columns
 from ml.model_files import file_sha256
 from ml.registry import MODEL_FILES, download_model, find_version
-from ml.steps import PREDICTIONS, fit_into, read_rows
-from ml.tracking import TAG, Context, TrainingRun, environment, git_commit, mlflow_errors, read_run
-
-KEYS = ("example", "occurrence", "group")
+from ml.steps import fit_into, read_rows
+from ml.tracking import (
+    TAG,
+    Context,
+    TrainingRun,
+    environment,
+    git_commit,
+    mlflow_errors,
+    read_predictions,
+    read_run,
+)
+from ml.trials import read_trials
 
 
 @dataclass(frozen=True)
@@ -65,10 +72,14 @@ def train_again(context: Context, name: str, version: int) -> Reproduction:
             folder = Path(scratch) / "files"
             fit_into(folder, run.config, rows, context.say)
             scored = model.score(run.config, rows, folder)
-            metrics = model.evaluate(run.config, scored).metrics
+            evaluation = model.evaluate(run.config, scored)
+            if model.deflate:  # beside what had been tried then
+                trials = read_trials(context, run, Path(scratch))
+                evaluation = model.deflate(evaluation, [trial.metrics for trial in trials])
+            metrics = evaluation.metrics
             old_files = {path.name: file_sha256(path) for path in (packed / MODEL_FILES).iterdir()}
             new_files = {path.name: file_sha256(path) for path in folder.iterdir()}
-            old = pq.read_table(context.client.download_artifacts(run.run_id, PREDICTIONS, scratch))
+            old = read_predictions(context, run)
     recorded: dict[str, float] = json.loads(run.tags[f"{TAG}metrics"])
     difference, count = compare_predictions(old, scored.filter(pc.field("is_test")))
     names = sorted(set(recorded) | set(metrics))
@@ -83,13 +94,15 @@ def train_again(context: Context, name: str, version: int) -> Reproduction:
 
 def compare_predictions(old: pa.Table, new: pa.Table) -> tuple[float, int]:
     """Return the largest difference of forecasts of the same rows, infinite where rows differ, and their number."""
-    order = [(name, "ascending") for name in KEYS]
+    keys = key_columns(old)
+    order = [(name, "ascending") for name in keys]
     old, new = old.sort_by(order), new.sort_by(order)
-    if not old.select(list(KEYS)).equals(new.select(list(KEYS))):
+    if not old.select(keys).equals(new.select(keys)):
         return float("inf"), min(old.num_rows, new.num_rows)
     gaps = [
         np.abs(old.column(name).to_numpy() - new.column(name).to_numpy()).max()
-        for name in ("forecast", "lower", "upper")
+        for name in ("forecast", "lower", "upper", "confidence")
+        if name in old.column_names
     ]
     return float(max(gaps)), new.num_rows
 

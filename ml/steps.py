@@ -19,18 +19,18 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lakehouse.errors import BadInputError, LakehouseError
 from lakehouse.tables import find_table
 from ml.config import ModelConfig, find_config
-from ml.gate import GateFailedError, judge
+from ml.evaluation import evaluate_run
+from ml.gate import GateFailedError
 from ml.gold import choose_snapshot, read_gold
 from ml.model import find_model
 from ml.model_files import INDEX, tree_sha256, write_index
 from ml.pins import pin
 from ml.promotion import promote_if_better
-from ml.registry import MODEL_FILES, download_model, register_run
+from ml.registry import MODEL_FILES, register_run
 from ml.served import CONFIG
 from ml.tracking import (
     Context,
@@ -43,8 +43,6 @@ from ml.tracking import (
     read_run,
     start_run,
 )
-
-PREDICTIONS = "predictions.parquet"
 
 
 def train_model(
@@ -146,10 +144,12 @@ def check_size_and_age(config: ModelConfig, rows: pa.Table) -> None:
     """
     if rows.num_rows < config.data.minimum_rows:
         raise BadInputError(f"{config.table} has {rows.num_rows} rows for it; expected {config.data.minimum_rows}")
+    limit = config.data.maximum_age_days
+    if limit is None:
+        return
     newest = find_model(config).newest(config, rows)
     age = (datetime.now(UTC) - newest).days
-    limit = config.data.maximum_age_days
-    if limit is not None and age > limit:
+    if age > limit:
         raise BadInputError(
             f"the newest row of {config.table} is of {newest}, {age} days old; expected {limit} at most"
         )
@@ -206,40 +206,21 @@ def save_packed(packed: Path, folder: Path, config: ModelConfig, rows: pa.Table)
     model = find_model(config)
     features = model.example(config, rows)
     answers = model.predict_features(folder, features)
-    mlflow.pyfunc.save_model(
-        str(packed),
-        loader_module="ml.served",
-        data_path=str(folder),
-        signature=infer_signature(features.to_pandas(), answers.to_pandas()),
-        input_example=features.to_pandas(),
-        pip_requirements=pinned_packages(("lakehouse-tick", *model.packages(config))),
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # advice on integers that may be missing, which ours can't be
+        mlflow.pyfunc.save_model(
+            str(packed),
+            loader_module="ml.served",
+            data_path=str(folder),
+            signature=infer_signature(features.to_pandas(), answers.to_pandas()),
+            input_example=features.to_pandas(),
+            pip_requirements=pinned_packages(("lakehouse-tick", *model.packages(config))),
+        )
 
 
 def evaluate(context: Context, run: TrainingRun) -> TrainingRun:
     """Measure the model on its test rows, draw them, and hold it against the gate."""
-    model = find_model(run.config)
-    rows = read_rows(context, run)
-    with tempfile.TemporaryDirectory() as scratch, download_model(context, run) as packed:
-        folder = packed / MODEL_FILES
-        scored = model.score(run.config, rows, folder)
-        evaluation = model.evaluate(run.config, scored)
-        plots = Path(scratch) / "plots"
-        plots.mkdir()
-        model.plot(run.config, scored, folder, plots)
-        pq.write_table(scored.filter(pa.compute.field("is_test")), Path(scratch) / PREDICTIONS)
-        context.client.log_artifacts(run.run_id, scratch)
-    for name, value in evaluation.metrics.items():
-        context.client.log_metric(run.run_id, name, value)
-        context.say(f"evaluate: {name} {value:.4f}")
-    verdict = judge(run.config, evaluation, scored)
-    context.say(f"evaluate: gate {verdict.describe()}")
-    facts = {
-        "gate": "passed" if verdict.is_passed else "failed",
-        "gate_verdict": verdict.describe(),
-        "metrics": json.dumps(evaluation.metrics),
-    }
-    return mark(context, run, "evaluate", facts)
+    return evaluate_run(context, run, read_rows(context, run))
 
 
 def register(context: Context, run: TrainingRun) -> TrainingRun:

@@ -11,12 +11,16 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from lakehouse.errors import BadInputError, UnavailableError
 from lakehouse.jars import ROOT
@@ -39,10 +43,23 @@ SWITCHES = {
     "GIT_PYTHON_REFRESH": "quiet",
 }
 LOUD_LOGGERS = ("mlflow", "alembic", "matplotlib")
+PREDICTIONS = "predictions.parquet"
+"""Scored test rows, as evaluation leaves them."""
 TAG = "lakehouse."
 """How the tags begin that we set on runs and versions."""
 RECORDED_PACKAGES = (
-    *("lightgbm", "xgboost-cpu", "numpy", "pandas", "pyarrow", "pyiceberg", "mlflow", "lakehouse-tick"),
+    *(
+        "lightgbm",
+        "xgboost-cpu",
+        "torch",
+        "safetensors",
+        "numpy",
+        "pandas",
+        "pyarrow",
+        "pyiceberg",
+        "mlflow",
+        "lakehouse-tick",
+    ),
 )
 
 
@@ -180,6 +197,12 @@ def describe_run(run: Run) -> TrainingRun:
         schema_id=int(tags[f"{TAG}schema_id"]),
     )
     return TrainingRun(run.info.run_id, config, pin, tags[f"{TAG}git_commit"], tags, run.info.artifact_uri)
+
+
+def read_predictions(context: Context, run: TrainingRun) -> pa.Table:
+    """Return the scored test rows of a run."""
+    with tempfile.TemporaryDirectory() as scratch:
+        return pq.read_table(context.client.download_artifacts(run.run_id, PREDICTIONS, scratch))
 
 
 def mark(context: Context, run: TrainingRun, step: str, facts: Mapping[str, str] | None = None) -> TrainingRun:

@@ -10,6 +10,7 @@ from expectations.finance import (
     gold_instruments,
     gold_return_correlations_1d,
     gold_tick_features,
+    gold_tick_predictions,
     gold_volume_profile_1d,
     silver_quotes,
     silver_quotes_rejected,
@@ -30,4 +31,5 @@ SUITES = (
     gold_tick_features.SUITE,
     gold_volume_profile_1d.SUITE,
     gold_return_correlations_1d.SUITE,
+    gold_tick_predictions.SUITE,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from expectations.vision import (
     bronze_images,
     gold_image_class_counts,
+    gold_image_predictions,
     gold_image_statistics,
     gold_images,
     silver_images,
@@ -18,5 +19,6 @@ SUITES = (
     silver_images_rejected.SUITE,
     gold_image_statistics.SUITE,
     gold_image_class_counts.SUITE,
+    gold_image_predictions.SUITE,
     *(gold_images.suite_of(name) for name in SHIPPED_SETS),
 )

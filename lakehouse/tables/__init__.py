@@ -7,13 +7,14 @@ that a user declared are known by their name, and `lakehouse.catalog.known_table
 from __future__ import annotations
 
 from lakehouse.errors import BadInputError
-from lakehouse.tables import energy, finance, logs, registry, vision
+from lakehouse.tables import energy, finance, logs, predictions, registry, vision
 from lakehouse.tables.model import CATALOG, Column, Table
 
 TABLES: tuple[Table, ...] = (
     *finance.TABLES,
     *energy.TABLES,
     *vision.TABLES,
+    *predictions.TABLES,
     *registry.TABLES,
     *logs.TABLES,
 )

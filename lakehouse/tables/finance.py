@@ -335,6 +335,7 @@ GOLD_TICK_FEATURES = Table(
         EVENT_DATE,
         Column("bar_start", "timestamp", "Start of the minute, UTC."),
         Column("close", "double", "Close of the bar, in the quote currency.", minimum=0, exclusive_minimum=True),
+        Column("volume", "double", "Traded quantity of the bar, which volume_zscore_30 is made from.", minimum=0),
         Column(
             "log_return",
             "double",
@@ -446,6 +447,31 @@ GOLD_RETURN_CORRELATIONS_1D = Table(
     may_be_empty=True,
 )
 
+GOLD_TICK_PREDICTIONS = Table(
+    layer="gold",
+    name="tick_predictions",
+    doc="Forecasts of the return over the next bars per model version, instrument, bar and horizon.",
+    columns=(
+        INSTRUMENT_ID,
+        Column("event_date", "date", "UTC day of bar_start."),
+        Column(
+            "bar_start", "timestamp", "Start of the bar at whose end the forecast is made, UTC: nothing later was used."
+        ),
+        Column("horizon", "int", "Bars ahead that the forecast reaches.", minimum=1),
+        Column("forecast_log_return", "double", "Forecast of ln(close that many bars later / close of the bar)."),
+        Column("model_name", "string", "Registered model, e.g. tick_gru."),
+        Column("model_version", "int", "Its version.", minimum=1),
+        Column("snapshot_id", "bigint", "Snapshot of gold.tick_features that the features were read at."),
+        Column("made_at", "timestamp", "When the run that published the forecast began, UTC."),
+        Column("_source_sha256", "string", "SHA-256 of the file of forecasts, hex."),
+        Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest."),
+    ),
+    primary_key=("model_name", "model_version", "instrument_id", "bar_start", "horizon"),
+    partitioned_by=("event_date",),
+    sorted_by=("instrument_id", "bar_start", "horizon"),
+    replaced_by="event_date",
+)
+
 TABLES = (
     BRONZE_FILES,
     BRONZE_TRADES,
@@ -459,4 +485,5 @@ TABLES = (
     GOLD_TICK_FEATURES,
     GOLD_VOLUME_PROFILE_1D,
     GOLD_RETURN_CORRELATIONS_1D,
+    GOLD_TICK_PREDICTIONS,
 )

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY, LAGS, ROLLING_HOURS
 from ml.config import ModelConfig, Section
+from ml.hyperparameters import BoostedTrees, Linear, RandomForest, XGBoostTrees
 
 ORIGIN_FEATURES = (
     "hour",
@@ -36,46 +37,6 @@ TARGET_FEATURES = (
     "same_hour_profile",
 )
 """Built when training (ml/energy/features.py): the forecast hour's calendar, and loads of that hour on earlier days."""
-
-
-class BoostedTrees(Section):
-    """Hyperparameters of LightGBM, with its own names but for `rounds`, the number of trees."""
-
-    rounds: int = Field(ge=1, le=100_000)
-    num_leaves: int = Field(ge=2, le=131_072)
-    learning_rate: float = Field(gt=0, le=1)
-    min_data_in_leaf: int = Field(ge=1)
-    feature_fraction: float = Field(gt=0, le=1)
-    bagging_fraction: float = Field(gt=0, le=1)
-    lambda_l2: float = Field(ge=0)
-
-
-class XGBoostTrees(Section):
-    """Hyperparameters of XGBoost, with its own names but for `rounds`."""
-
-    rounds: int = Field(ge=1, le=100_000)
-    max_depth: int = Field(ge=1, le=30)
-    learning_rate: float = Field(gt=0, le=1)
-    min_child_weight: float = Field(ge=0)
-    colsample_bynode: float = Field(gt=0, le=1)
-    subsample: float = Field(gt=0, le=1)
-    reg_lambda: float = Field(ge=0)
-
-
-class RandomForest(Section):
-    """Hyperparameters of a random forest, which LightGBM grows: its trees have a text format."""
-
-    trees: int = Field(ge=1, le=10_000)
-    num_leaves: int = Field(ge=2, le=131_072)
-    min_data_in_leaf: int = Field(ge=1)
-    feature_fraction: float = Field(gt=0, le=1)
-    bagging_fraction: float = Field(gt=0, lt=1)
-
-
-class Linear(Section):
-    """Hyperparameters of ridge regression on standardized features."""
-
-    l2: float = Field(ge=0)
 
 
 class Hyperparameters(Section):

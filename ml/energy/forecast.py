@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from lakehouse.errors import BadInputError
-from ml.energy import learners
+from ml import learners
 from ml.energy.config import PowerConfig
 from ml.energy.features import WARM_UP_H, Hours, build_examples, lay_out
 from ml.energy.interval import Interval
@@ -55,6 +55,7 @@ def predict(config: PowerConfig, rows: pa.Table, folder: Path, first: datetime, 
                 pa.table(
                     {
                         "meter_id": [config.meter_id] * len(chosen),
+                        "event_date": targets[chosen].astype("datetime64[D]"),
                         "target_start": targets[chosen].astype("datetime64[us]"),
                         "target_occurrence": occurrences[chosen].astype(np.int32),
                         "horizon": np.full(len(chosen), horizon, dtype=np.int32),

@@ -29,8 +29,8 @@ import pyarrow as pa
 
 from lakehouse.errors import BadInputError
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY
+from ml import learners
 from ml.compare import rmse
-from ml.energy import learners
 from ml.energy.claims import check_claims
 from ml.energy.config import ORIGIN_FEATURES, PowerConfig
 from ml.energy.features import WARM_UP_H, baselines, build_examples, lay_out

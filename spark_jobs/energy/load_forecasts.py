@@ -8,127 +8,13 @@ A day also holds forecasts of other versions and horizons: those are kept, rows 
 
 from __future__ import annotations
 
-import hashlib
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from pyarrow import fs
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
-from lakehouse.errors import BadInputError
-from lakehouse.schema import arrow_schema
-from lakehouse.settings import Settings
-from lakehouse.store import open_filesystem
 from lakehouse.tables.energy import GOLD_LOAD_FORECASTS
 from spark_jobs.command_line import main
-from spark_jobs.job import Job, Plan, Request
-from spark_jobs.publish import Attempt, Write
-from spark_jobs.stage import Branch, stage_frame
+from spark_jobs.forecast_files import forecast_job
 
-ADDED = ("made_at", "_source_sha256", "_ingested_at")
-"""Columns that the file has not: when it was published, and which file it was."""
-FILE_COLUMNS = tuple(name for name in GOLD_LOAD_FORECASTS.column_names if name not in ADDED)
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """A file of forecasts that was read; `rows` have `_source_sha256`."""
-
-    path: str
-    sha256: str
-    rows: pa.Table
-
-    @property
-    def days(self) -> set[date]:
-        """The civil days that it forecasts."""
-        return set(pc.unique(self.rows.column("event_date")).to_pylist())
-
-
-def read_deliveries(folder: str, settings: Settings) -> list[Delivery]:
-    """Read the files of forecasts, ordered by name.
-
-    Raises:
-        BadInputError: there is none, or one has other columns than forecasts have.
-    """
-    store, root = open_filesystem(folder, settings)
-    found = store.get_file_info(fs.FileSelector(root, allow_not_found=True))
-    paths = sorted(info.path for info in found if info.path.endswith(".parquet"))
-    if not paths:
-        raise BadInputError(f"{folder} holds no file of forecasts (*.parquet); lakehouse predict writes one")
-    return [read_delivery(store, path) for path in paths]
-
-
-def read_delivery(store: fs.FileSystem, path: str) -> Delivery:
-    """Read one file.
-
-    Raises:
-        BadInputError: it is no Parquet file, or has other columns than forecasts have.
-    """
-    with store.open_input_file(path) as stream:
-        content = stream.read()
-    try:
-        rows = pq.read_table(pa.BufferReader(content))
-        rows = rows.select(list(FILE_COLUMNS)).cast(arrow_schema(GOLD_LOAD_FORECASTS, FILE_COLUMNS))
-    except (pa.ArrowInvalid, KeyError) as error:
-        why = str(error).splitlines()[0]
-        raise BadInputError(f"{path} is no file of forecasts ({why}); expected {', '.join(FILE_COLUMNS)}") from None
-    sha256 = hashlib.sha256(content).hexdigest()
-    return Delivery(path, sha256, rows.append_column("_source_sha256", pa.array([sha256] * rows.num_rows)))
-
-
-def plan(request: Request) -> Plan:
-    """Find the days that the files forecast; a day is due until the files' sha256 is its key."""
-    deliveries = read_deliveries(request.landing, request.settings)
-    inputs: dict[date, list[str]] = {}
-    for delivery in deliveries:
-        for day in delivery.days:
-            if request.days is None or day in request.days:
-                inputs.setdefault(day, []).append(delivery.sha256)
-    lines = tuple(f"read {each.path}: {each.rows.num_rows} forecasts" for each in deliveries)
-    return Plan(inputs, lines, pa.concat_tables(each.rows for each in deliveries))
-
-
-def merge(published: DataFrame, delivered: DataFrame) -> DataFrame:
-    """Put delivered forecasts in place of published ones of the same key; all others stay."""
-    keys = list(GOLD_LOAD_FORECASTS.primary_key)
-    return published.join(delivered.select(*keys), keys, "left_anti").unionByName(delivered)
-
-
-def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
-    """Describe what is to be staged: the days with the delivered forecasts in them."""
-    wanted = pc.is_in(planned.state.column("event_date"), pa.array(planned.days, pa.date32()))
-    rows = planned.state.filter(wanted)
-
-    def stage(branch: Branch) -> Sequence[date]:
-        now = F.lit(attempt.started_at)
-        delivered = request.spark.createDataFrame(rows).withColumns({"made_at": now, "_ingested_at": now})
-        delivered = delivered.select(*GOLD_LOAD_FORECASTS.column_names)
-        return stage_frame(branch, merge(branch.read_days(planned.days), delivered).coalesce(1), planned.days)
-
-    def facts(branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
-        sha256s = pc.unique(rows.column("_source_sha256")).to_pylist()
-        staged = branch.read_days(days).where(F.col("_source_sha256").isin(sha256s)).count()
-        return {"forecast_rows_missing": rows.num_rows - staged}
-
-    return [Write(GOLD_LOAD_FORECASTS, planned.days, stage, facts)]
-
-
-JOB = Job(
-    name="energy.load_forecasts",
-    table=GOLD_LOAD_FORECASTS,
-    tables=(GOLD_LOAD_FORECASTS,),
-    reads=(),
-    code=(sys.modules[__name__],),
-    plan=plan,
-    build=build,
-)
+JOB = forecast_job("energy.load_forecasts", GOLD_LOAD_FORECASTS, sys.modules[__name__])
 
 if __name__ == "__main__":
     main(JOB)

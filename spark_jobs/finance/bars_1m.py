@@ -22,11 +22,9 @@ from pyspark.sql import functions as F
 
 from lakehouse import instruments
 from lakehouse.instruments import describe_instrument, sessions
-from lakehouse.tables.finance import GOLD_BARS_1M, SILVER_TRADES, VOLUME
+from lakehouse.tables.finance import GOLD_BARS_1M, PRICE, SILVER_TRADES, VOLUME
 from spark_jobs import gold
 from spark_jobs.command_line import main
-from spark_jobs.finance import trade_minutes
-from spark_jobs.finance.trade_minutes import MINUTE, aggregate_minutes
 from spark_jobs.gold import Derivation, gold_job
 from spark_jobs.stage import Branch
 
@@ -34,6 +32,8 @@ CARRY_DAYS = 10
 """How many days back a close may be carried from; no declared venue closes for that long."""
 
 INSTRUMENT_DAY = ("event_date", "instrument_id")
+MINUTE = (*INSTRUMENT_DAY, "minute")
+"""`minute` is whole minutes since 1970-01-01 UTC, here and in the sessions."""
 
 INSTRUMENT_SCHEMA = pa.schema({"instrument_id": pa.string(), "calendar": pa.string()})
 SESSION_SCHEMA = pa.schema(
@@ -89,6 +89,28 @@ def last_closes(bars: DataFrame) -> DataFrame:
     """Return the last traded close per instrument and day, which is what `transform` takes as previous closes."""
     traded = bars.where(~F.col("is_filled"))
     return traded.groupBy(*INSTRUMENT_DAY).agg(F.max_by("close", "bar_start").alias("close"))
+
+
+def aggregate_minutes(trades: DataFrame) -> DataFrame:
+    """Turn trades into one row per minute that has some; prices are null where all of them are outliers.
+
+    Trades of the same microsecond are ordered by sequence and then by delivery. Sums are over decimals, so that the
+    order in which Spark adds does not matter.
+    """
+    is_usable = ~F.col("is_outlier")
+    price = F.when(is_usable, F.col("price"))
+    order = F.when(is_usable, F.struct("ts_event", "sequence", "delivery_date"))
+    traded_value = F.sum(F.when(is_usable, F.col("price") * F.col("size")))
+    return trades.groupBy(*INSTRUMENT_DAY, F.expr("unix_micros(ts_event) div 60000000").alias("minute")).agg(
+        F.min_by(price, order).alias("open"),
+        F.max(price).alias("high"),
+        F.min(price).alias("low"),
+        F.max_by(price, order).alias("close"),
+        F.sum("size").cast(VOLUME).alias("volume"),
+        F.count("*").alias("trade_count"),
+        (traded_value / F.sum(F.when(is_usable, F.col("size")))).cast(PRICE).alias("vwap"),
+        F.count_if("is_outlier").alias("outlier_count"),
+    )
 
 
 def session_minutes(traded: DataFrame, sessions: DataFrame) -> DataFrame:
@@ -202,7 +224,7 @@ JOB = gold_job(
         facts=compare_trades,
         grows_by_itself=True,
     ),
-    code=(sys.modules[__name__], trade_minutes, instruments, gold),
+    code=(sys.modules[__name__], instruments, gold),
 )
 
 if __name__ == "__main__":

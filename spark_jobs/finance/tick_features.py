@@ -32,7 +32,7 @@ from spark_jobs.gold import Derivation, gold_job
 from spark_jobs.stage import Branch
 
 MAXIMUM_AGE = timedelta(days=CARRY_DAYS)
-COPIED = ("instrument_id", "event_date", "bar_start", "close", "minutes_since_open", "is_filled")
+COPIED = ("instrument_id", "event_date", "bar_start", "close", "volume", "minutes_since_open", "is_filled")
 """Columns that are the bar's own."""
 FEATURE_SCHEMA = ", ".join(
     f"{name} {GOLD_TICK_FEATURES.column(name).type}" for name in GOLD_TICK_FEATURES.digest_columns
@@ -45,9 +45,7 @@ def transform(bars: DataFrame, previous_carry: DataFrame) -> DataFrame:
     `previous_carry` has event_date, instrument_id and `_carry` of days that are not among the bars' but at most
     CARRY_DAYS before one of them; days need not adjoin, each takes the latest state before it.
     """
-    needed = bars.select(*COPIED, "volume").withColumns(
-        {name: F.col(name).cast("double") for name in ("close", "volume")}
-    )
+    needed = bars.select(*COPIED).withColumns({name: F.col(name).cast("double") for name in ("close", "volume")})
     states = previous_carry.select("instrument_id", "event_date", "_carry")
     return (
         needed.groupBy("instrument_id")

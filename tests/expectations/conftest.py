@@ -43,6 +43,7 @@ GOOD_ROWS: dict[str, Row] = {
     "gold.volume_profile_1d": {"is_point_of_control": True, "is_in_value_area": True},
     "gold.return_correlations_1d": {"instrument_id_b": "y", "pair_count": 2},
     "gold.load_forecasts": {"_source_sha256": "a" * 64},
+    "gold.tick_predictions": {"_source_sha256": "a" * 64},
     "silver.power_readings": {"available_at": LOCAL + timedelta(minutes=1), "other_wh": 1000 / 60 - 3},
     "bronze.images": HASHES,
     "silver.images": HASHES | {"pixel_max": 2, "duplicate_of": None},
@@ -136,6 +137,12 @@ BROKEN_ROWS: dict[str, dict[str, list[Row]]] = {
         "measured_hours_have_a_load": [{"load_kw": None}],
         "deviations_not_negative": [{"load_kw_std_3": -1.0}],
         "load_is_finite": [{"load_kw": float("nan")}],
+    },
+    "gold.tick_predictions": WRONG_DAY
+    | {
+        "forecast_is_a_return": [{"forecast_log_return": 1.1}, {"forecast_log_return": float("nan")}],
+        "bar_start_is_whole_minute": [{"bar_start": INSTANT + timedelta(seconds=1)}],
+        "sha256_is_hex": [{"_source_sha256": "short"}],
     },
     "gold.load_forecasts": {
         "interval_holds_forecast": [{"load_kw_lower": 2.0}, {"load_kw_upper": 0.5}],

@@ -4,8 +4,8 @@ from importlib.metadata import entry_points
 import pytest
 
 from lakehouse import cli
-from lakehouse.commands.jobs import DEMO_MODEL
 from lakehouse.settings import settings
+from ml.config import config_files
 
 MODEL = "household_power_lgbm"
 
@@ -30,7 +30,7 @@ def lakehouse(training, monkeypatch, capsys):
 
 def test_every_plugged_command_has_help_with_an_example(lakehouse):
     names = sorted(entry.name for entry in entry_points(group="lakehouse.commands") if entry.module == "ml.commands")
-    assert names == ["models", "predict", "promote", "reproduce", "rollback", "train"]
+    assert names == ["backtest", "models", "predict", "promote", "reproduce", "rollback", "train"]
     for name in names:
         code, out, _ = lakehouse(name, "--help")
         assert code == 0
@@ -38,12 +38,14 @@ def test_every_plugged_command_has_help_with_an_example(lakehouse):
 
 
 def test_models_lists_versions_aliases_and_verdicts(lakehouse, training):
-    none_yet = [line for name in (DEMO_MODEL, MODEL) for line in (name, f"  no version yet: lakehouse train {name}")]
+    names = sorted(config_files())
+    none_yet = [line for name in names for line in (name, f"  no version yet: lakehouse train {name}")]
     assert lakehouse("models") == (0, "\n".join([*none_yet, ""]), "")
     run = training.train()
     code, out, err = lakehouse("models", "--reconcile")
     assert (code, err) == (0, "  every tag has its version or run\n")
-    assert out.splitlines()[3].startswith(f"  1  challenger, champion  run {run.run_id}  passed: rmse_kw_h1 0.")
+    line = out.splitlines()[2 * names.index(MODEL) + 1]
+    assert line.startswith(f"  1  challenger, champion  run {run.run_id}  passed: rmse_kw_h1 0.")
     code, out, _ = lakehouse("reproduce", MODEL, "1")
     assert (code, out.splitlines()[-1]) == (0, "reproduced: no difference")
 

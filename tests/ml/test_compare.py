@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lakehouse.errors import BadInputError
-from ml.compare import Comparison, diebold_mariano, is_better
+from ml.compare import Comparison, diebold_mariano, is_better, mcnemar
 
 
 def correlated(random, length, memory):
@@ -61,3 +61,37 @@ def test_fewer_rows_than_a_week_are_refused():
 def test_better_is_one_group_better_and_none_worse(p_values, expected):
     found = {group: Comparison(200, 1.0, 1.0, 0.0, p) for group, p in enumerate(p_values)}
     assert is_better(found, 0.05) is expected
+
+
+@pytest.mark.parametrize(
+    ("won", "lost", "p_value"),
+    [
+        pytest.param(5, 0, 1 / 32, id="five rows of five"),
+        pytest.param(0, 0, 1.0, id="no row tells them apart"),
+        pytest.param(2, 1, 0.5, id="two of three"),
+        pytest.param(1, 2, 7 / 8, id="one of three"),
+    ],
+)
+def test_mcnemar_counts_the_rows_that_one_model_alone_has_right(won, lost, p_value):
+    agreed = [0.0] * 30 + [1.0] * 10
+    challenger = np.array([0.0] * won + [1.0] * lost + agreed)
+    incumbent = np.array([1.0] * won + [0.0] * lost + agreed)
+    rows = len(challenger)
+    found = mcnemar(challenger, incumbent)
+    assert found == Comparison(
+        rows, (lost + 10) / rows, (won + 10) / rows, won - lost, pytest.approx(p_value, rel=1e-12)
+    )
+
+
+def test_mcnemar_promotes_equal_models_as_rarely_as_it_says():
+    random = np.random.default_rng(3)
+    verdicts = []
+    for _ in range(2000):
+        wrong = (random.random((2, 400)) < 0.1).astype(float)
+        verdicts.append(mcnemar(wrong[0], wrong[1]).p_value < 0.05)
+    assert 0.01 < np.mean(verdicts) <= 0.05  # exact: never more often than said
+
+
+def test_mcnemar_refuses_rows_that_are_not_the_same():
+    with pytest.raises(BadInputError, match=r"^3 and 2 rows to compare on; expected the same, and some$"):
+        mcnemar(np.ones(3), np.ones(2))

@@ -1,12 +1,13 @@
 from datetime import date, datetime
 
+import pyarrow as pa
 import pytest
 
 from lakehouse.catalog import load
 from lakehouse.errors import BadInputError
 from lakehouse.settings import read_settings
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY
-from ml.gold import Pin, RowFilter, choose_snapshot, read_gold
+from ml.gold import Pin, RowFilter, choose_snapshot, in_order, read_gold
 from ml.pins import pin, tag_name
 
 TAG = tag_name("m1", "0" * 32)
@@ -48,6 +49,20 @@ def test_read_gold_of_another_meter_is_empty(pinned):
     assert rows.num_rows == 0
 
 
+@pytest.mark.parametrize(
+    ("meters", "count"),
+    [
+        pytest.param(("household.UCI",), 240, id="one"),
+        pytest.param(("household.OTHER", "household.UCI"), 240, id="one of two"),
+        pytest.param(("household.OTHER", "x' or 'a' = 'a"), 0, id="none"),
+    ],
+)
+def test_read_gold_of_several_meters(pinned, meters, count):
+    settings, _, where = pinned
+    rows = read_gold(settings, where, ("load_kw",), RowFilter(any_of=(("meter_id", meters),)))
+    assert rows.num_rows == count
+
+
 def test_tag_that_is_not_where_it_was_is_not_read(pinned):
     settings, _, where = pinned
     with pytest.raises(
@@ -66,3 +81,24 @@ def test_choose_snapshot_takes_main_or_a_point_in_time(pinned, hours):
     assert choose_snapshot(settings, GOLD_LOAD_HOURLY, TAG)[0] == where.snapshot_id
     with pytest.raises(BadInputError, match=r"^gold\.load_hourly has no tag or branch 'x'"):
         choose_snapshot(settings, GOLD_LOAD_HOURLY, "x")
+
+
+@pytest.mark.parametrize(
+    ("keys", "numbers", "is_copied"),
+    [
+        pytest.param(["a", "b", "c"], [1, 2, 3], False, id="in order already"),
+        pytest.param(["b", "c", "a"], [2, 3, 1], True, id="not in order"),
+        pytest.param(["a"], [1], False, id="one row"),
+        pytest.param([], [], False, id="none"),
+    ],
+)
+def test_in_order_sorts_what_is_not_sorted(keys, numbers, is_copied):
+    rows = pa.table({"key": pa.array(keys, pa.string()), "number": pa.array(numbers, pa.int64())})
+    found = in_order(rows, ["key"])
+    assert found.to_pydict() == {"key": sorted(keys), "number": sorted(numbers)}
+    assert (found is not rows) is (is_copied or not keys)
+
+
+def test_in_order_sorts_by_several_keys():
+    rows = pa.table({"key": ["a", "a"], "number": [2, 1]})
+    assert in_order(rows, ["key", "number"]).to_pydict() == {"key": ["a", "a"], "number": [1, 2]}

@@ -35,7 +35,8 @@ def test_changed_added_and_missing_files_are_refused(folder):
 def test_pickle_is_refused_though_it_is_listed(folder):
     (folder / "model.pkl").write_bytes(pickle.dumps({"a": 1}))
     write_index(folder, {})
-    with pytest.raises(TamperedError, match=r"^model\.pkl: expected \.txt or \.json; other formats are not loaded$"):
+    words = r"^model\.pkl: expected \.txt or \.json or \.safetensors; other formats are not loaded$"
+    with pytest.raises(TamperedError, match=words):
         read_index(folder)
 
 

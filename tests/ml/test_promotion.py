@@ -122,7 +122,7 @@ def test_rows_that_the_champion_was_trained_on_do_not_count(training, runs, monk
 
     monkeypatch.setattr(promotion, "score_run", knows_the_test)
     said = promote_if_better(training.context, runs[1], 2)
-    assert said == "not compared with version 1: 0 rows that both forecast 1 h ahead, expected 168"
+    assert said == "not compared with version 1: 0 rows of group 1 that both forecast, expected 168"
     assert champion(training) == 1
 
 

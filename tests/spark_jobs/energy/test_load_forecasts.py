@@ -6,7 +6,8 @@ import pytest
 
 from lakehouse.schema import arrow_schema
 from lakehouse.tables.energy import GOLD_LOAD_FORECASTS
-from spark_jobs.energy.load_forecasts import FILE_COLUMNS, JOB
+from spark_jobs.energy.load_forecasts import JOB
+from spark_jobs.forecast_files import file_columns
 
 DAY = date(2007, 6, 1)
 NEXT = DAY + timedelta(days=1)
@@ -40,7 +41,8 @@ def deliver(lake, tmp_path):
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         pq.write_table(
-            pa.Table.from_pylist(rows, arrow_schema(GOLD_LOAD_FORECASTS, FILE_COLUMNS)), folder / "f.parquet"
+            pa.Table.from_pylist(rows, arrow_schema(GOLD_LOAD_FORECASTS, file_columns(GOLD_LOAD_FORECASTS))),
+            folder / "f.parquet",
         )
         return lake.run(JOB, landing=folder)
 

@@ -73,9 +73,7 @@ def shown(bars: DataFrame) -> list[str]:
     return lines
 
 
-@pytest.mark.parametrize("batch", [65536, 1], ids=["whole minutes", "batches of one trade"])
-def test_transform_orders_trades_leaves_outliers_out_of_prices_and_fills_the_session(spark, batch):
-    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", batch)
+def test_transform_orders_trades_leaves_outliers_out_of_prices_and_fills_the_session(spark):
     trades = [
         # equal times: the sequence decides, and of equal sequences the delivery
         trade("A", DAY, "10:00:00.5", 7, "11", "2"),
@@ -98,9 +96,7 @@ def test_transform_orders_trades_leaves_outliers_out_of_prices_and_fills_the_ses
         trade("D", DAY, "12:30:00", 1, "5", delivery_date=NEXT),
     ]
     sessions = [session("A", DAY, "10:00", "10:04"), session("B", DAY, "10:00", "10:03", began="09:30")]
-    bars = shown(bars_of(spark, trades, sessions))
-    spark.conf.unset("spark.sql.execution.arrow.maxRecordsPerBatch")
-    assert bars == [
+    assert shown(bars_of(spark, trades, sessions)) == [
         "A 08 10:00 10 14 10 12, 10 in 5 (1 far), vwap 11.60000000, 0",
         "A 08 10:01 12 12 12 12, 0 in 0 (0 far), vwap 12.00000000 filled, 1",
         "A 08 10:02 12 12 12 12, 0.5 in 1 (1 far), vwap 12.00000000 filled, 2",

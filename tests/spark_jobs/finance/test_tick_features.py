@@ -67,6 +67,7 @@ def test_transform_copies_the_bar_and_carries_state_on_the_last_bar_of_each_day(
         "event_date": [row[1] for row in bars],
         "bar_start": [row[2] for row in bars],
         "close": close.tolist(),
+        "volume": [float(row[4]) for row in bars],
         **{name: [None if np.isnan(value) else value for value in computed[name].tolist()] for name in FEATURES},
         "minutes_since_open": [row[5] for row in bars],
         "is_filled": [row[6] for row in bars],

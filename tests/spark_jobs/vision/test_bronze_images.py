@@ -76,13 +76,9 @@ def test_broken_sets_are_quarantined_whole_and_others_go_on(lake, declare, write
     (binary / "data_batch_2.bin").write_bytes(bytes(3073) + b"x")
 
     assert run_pipeline(lake.request()) == ExitCode.QUARANTINED
-    missing = (
-        "unlabelled/train-images came without its labels; expected a file **/unlabelled/train-labels (or .gz) beside it"
-    )
+    missing = "came without its labels; expected a file **/unlabelled/train-labels (or .gz) beside it"
     cut = "cut/train-images.gz: a cut gzip file: it ends before its end-of-stream marker"
-    pair = (
-        "short/train-images and 30 labels in short/train-labels: they do not belong together; nothing of them is loaded"
-    )
+    pair = "30 labels in short/train-labels: they do not belong together; nothing of them is loaded"
     ranks = "switched/train-images: IDX with 1 dimensions, expected 3 for images (00 00 08 03)"
     shape = "wide/train-images: images of 7 x 5 pixels; the set wide is declared with 5 x 7"
     found = verdicts(lake)

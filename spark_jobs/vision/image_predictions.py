@@ -1,0 +1,20 @@
+"""Gold image predictions: how a model version classified the images of a set, from the file of `lakehouse predict`.
+
+Reads   the *.parquet files in the folder given by --landing
+Writes  lakehouse.gold.image_predictions   replaces the image sets that the files speak of
+
+A set also holds what other models and versions said of it: those rows are kept, rows of the same key are replaced.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from lakehouse.tables.predictions import GOLD_IMAGE_PREDICTIONS
+from spark_jobs.command_line import main
+from spark_jobs.forecast_files import forecast_job
+
+JOB = forecast_job("vision.image_predictions", GOLD_IMAGE_PREDICTIONS, sys.modules[__name__])
+
+if __name__ == "__main__":
+    main(JOB)

@@ -1,0 +1,48 @@
+"""Real images: MNIST to 98 % on its test split, and the first 4,000 of CIFAR-10, which the gate refuses, rightly."""
+
+import numpy as np
+import pytest
+
+from ml.config import find_config
+from ml.gate import GateFailedError
+from ml.torch_runtime import require_torch
+from ml.vision.image_cnn import score, train
+
+
+def test_mnist_reaches_98_percent_in_one_epoch(images, real_data, tmp_path):
+    require_torch(lambda line: None)
+    rows = images.rows("mnist", images.mnist(real_data))
+    config = find_config("mnist_cnn", ["epochs=1", "resources.device=cpu"])
+    train(config, rows, tmp_path, lambda line: None)
+    scored = score(config, rows, tmp_path)
+    assert scored.num_rows == 10_000
+    assert 1 - scored.column("loss").to_numpy().mean() >= 0.98
+    assert (
+        0.90 < 1 - scored.column("baseline_loss").to_numpy().mean() < 0.93
+    )  # where softmax regression is known to end
+
+
+def test_cifar_images_at_hand_are_not_enough_and_the_gate_says_so(make_gallery, images, real_data, tmp_path):
+    gallery = make_gallery(tmp_path / "home")
+    pixels, labels = images.cifar(real_data)
+    gallery.publish("cifar10", images.rows("cifar10", {"train": (pixels, labels)}))
+    with pytest.raises(GateFailedError, match=r"gate failed: validation accuracy 0\.\d+ >= 0\.85$"):
+        gallery.train("cifar10_cnn", ["model_type=small_cnn", "epochs=3", "resources.device=cpu"])
+    (run,) = gallery.context.client.search_runs(
+        [gallery.context.client.get_experiment_by_name("cifar10-cnn-experiments").experiment_id]
+    )
+    metrics = run.data.metrics
+    assert metrics["validation_images"] == 400
+    assert metrics["validation_accuracy"] > max(0.3, metrics["validation_baseline_accuracy"])
+    assert run.data.tags["lakehouse.test_split"] == "not opened: validation did not pass"
+
+
+def test_cifar_planes_are_read_as_colours(images, real_data):
+    """The first record of batch 1 is a frog: its upper left pixel is 59, 62, 63, as the binary file has it."""
+    rows = images.rows("cifar10", {"train": images.cifar(real_data)})
+    from ml.vision.images import stack_pixels
+
+    pixels = stack_pixels(rows)
+    assert pixels.shape == (4000, 3, 32, 32)
+    assert pixels[0, :, 0, 0].tolist() == [59, 62, 63]
+    assert np.array_equal(pixels[0].ravel(), images.cifar(real_data)[0][0].ravel())
