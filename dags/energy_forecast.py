@@ -36,7 +36,7 @@ from dags.common.notices import deadline
 from dags.common.report import report_task
 from dags.common.schedules import FROM_YESTERDAY, MACROS, Schedule, day_params, retrain_param
 from dags.common.spark_job import SparkJobOperator
-from dags.common.training import model_groups
+from dags.common.training import model_groups, read_configs
 from lakehouse.settings import settings
 
 DAILY = "0 1 * * *"
@@ -76,7 +76,7 @@ with DAG(
         hourly,
         report_task(),
     )
-    for group in model_groups("energy", SCHEDULE):
+    for group in model_groups(read_configs("energy"), SCHEDULE):
         forecast = ForecastOperator(
             task_id=f"forecast_{group.group_id}",
             model=str(group.group_id),

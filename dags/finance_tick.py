@@ -35,7 +35,7 @@ from dags.common.notices import deadline
 from dags.common.report import report_task
 from dags.common.schedules import FROM_YESTERDAY, MACROS, Schedule, day_params, retrain_param
 from dags.common.spark_job import SparkJobOperator
-from dags.common.training import model_groups
+from dags.common.training import model_groups, read_configs
 from lakehouse.settings import settings
 
 CRONS = {"daily": ("30 16 * * *", "0 2 * * 0"), "quarter_hourly": ("*/15 * * * *",), "manual": ()}
@@ -79,6 +79,6 @@ with DAG(
     bronze_trades >> [silver_trades, instruments]
     silver_trades >> [bars, profiles]
     bars >> features >> correlations
-    for group in model_groups("finance", SCHEDULE):
+    for group in model_groups(read_configs("finance"), SCHEDULE):
         [features, silver_quotes] >> group
     [silver_quotes, instruments, profiles, correlations] >> report_task()

@@ -9,11 +9,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from typing import TYPE_CHECKING
 
-import exchange_calendars
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 ALWAYS_OPEN = "24/7"
 WEEKDAYS = "24/5"
@@ -112,8 +113,8 @@ def sessions(calendar: str, first: date, last: date) -> list[tuple[datetime, dat
     Holidays have none and early closes are early. A session may begin on the UTC day before `first` (a CMES session
     spans midnight). The calendar 24/7 has one session per UTC day.
     """
-    begin = pd.Timestamp(first, tz="UTC")
-    end = pd.Timestamp(last, tz="UTC") + timedelta(days=1)
+    begin = datetime(first.year, first.month, first.day, tzinfo=UTC)
+    end = datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1)
     schedule = _schedule(calendar, first.year, last.year)
     touching = schedule[(schedule["close"] > begin) & (schedule["open"] < end)]
     return [
@@ -128,6 +129,9 @@ def _schedule(calendar: str, first_year: int, last_year: int) -> pd.DataFrame:
 
     A margin of two weeks on either side holds the sessions that span the turn of the year.
     """
+    import exchange_calendars  # a second of processor time, which nobody should need who only asks what an id is
+    import pandas as pd
+
     start = pd.Timestamp(first_year, 1, 1) - timedelta(days=14)
     end = pd.Timestamp(last_year, 12, 31) + timedelta(days=14)
     with warnings.catch_warnings():

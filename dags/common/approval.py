@@ -41,7 +41,7 @@ class ModelApproval(ApprovalOperator):
 
         ti = context["ti"]
         run_id = ti.xcom_pull(task_ids=self.prepared_by)["mlflow_run_id"]
-        verdict = ti.xcom_pull(task_ids=self.compared_by)["message"]
+        verdict = ti.xcom_pull(task_ids=self.compared_by)["verdict"]
         versions = [row for row in read_log(settings(), MODEL_VERSIONS).to_pylist() if row["model_name"] == self.model]
         challenger = next((row for row in versions if row["mlflow_run_id"] == run_id), None)
         if challenger is None:

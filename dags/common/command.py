@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import subprocess
 import sys
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from airflow.providers.standard.hooks.subprocess import SubprocessHook
 from airflow.sdk import BaseOperator
 
 from dags.common.ending import ending_of, settle
 from lakehouse.settings import settings
+
+KEPT_LINES = 50
+"""Of a command's output; all of it is in the log."""
 
 
 class CommandOperator(BaseOperator):
@@ -22,7 +29,7 @@ class CommandOperator(BaseOperator):
         super().__init__(**kwargs)
         self.arguments = list(arguments)
         self.module = module
-        self._hook = SubprocessHook()
+        self._process: subprocess.Popen[str] | None = None
 
     def command(self) -> list[str]:
         """Return the command line; an argument that was rendered to nothing is left out."""
@@ -35,12 +42,38 @@ class CommandOperator(BaseOperator):
             AirflowFailException: bad input, or a model that did not pass its gate.
             AirflowException: anything that may go well the next time.
         """
-        done = self._hook.run_command(self.command(), cwd=str(settings().home))
-        ending = ending_of(done.exit_code, done.output)
-        settle(ending)
-        return {"message": ending.message}
+        return {"message": self.run_command()[-1]}
+
+    def run_command(self) -> list[str]:
+        """Run the command, its output going to the task's log, and return its last lines; at least one.
+
+        Raises:
+            AirflowFailException, AirflowException: as `execute`.
+        """
+        self.log.info("command: %s", self.command())
+        lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._process = subprocess.Popen(
+            self.command(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="backslashreplace",
+            cwd=settings().home,
+            start_new_session=True,
+        )
+        with self._process as process:
+            for line in process.stdout or ():
+                self.log.info("%s", line.rstrip())
+                if line.strip():
+                    lines.append(line.strip())
+        said = [*lines] or [""]
+        errors = [line for line in said if line.startswith("error: ")]
+        settle(ending_of(process.returncode, (errors or said)[-1]))
+        return said
 
     def on_kill(self) -> None:
         """End the process with all that it started."""
-        if self._hook.sub_process is not None:
-            self._hook.send_sigterm()
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGTERM)

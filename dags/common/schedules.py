@@ -79,10 +79,10 @@ def day_params() -> dict[str, Param]:
     }
 
 
-def retrain_param() -> Param:
+def retrain_param(default: str = "when due") -> Param:
     """Return the field of a run's form that says which models are trained."""
     choices = ["when due", "yes", "no"]
-    return Param("when due", type="string", enum=choices, description="train the models of this Dag in this run")
+    return Param(default, type="string", enum=choices, description="train the models of this Dag in this run")
 
 
 def is_wanted(schedule: Schedule, cron: str | None, dag_run: Any, choice: str) -> tuple[bool, str]:

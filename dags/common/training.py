@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -26,6 +27,17 @@ from ml.config import ModelConfig, config_files, read_config
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 STEPS = ("prepare", "train", "evaluate", "register")
+SAYS = "promote: "
+EVERY_RUN = "* * * * *"
+"""The schedule of a model that has none, in a Dag that is only there to train it."""
+
+
+@dataclass(frozen=True)
+class BadConfiguration:
+    """A YAML that cannot be read, and why, with file and line."""
+
+    name: str
+    error: str
 
 
 class DueOperator(BaseOperator):
@@ -64,6 +76,19 @@ class PrepareOperator(CommandOperator):
         return {"mlflow_run_id": found["message"]}
 
 
+class CompareOperator(CommandOperator):
+    """The last step of a model that a person promotes: it compares, and hands on what the test says."""
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        """Compare challenger and champion.
+
+        Raises:
+            AirflowException: anything that may go well the next time.
+        """
+        words = [line.removeprefix(SAYS) for line in self.run_command() if line.startswith(SAYS)]
+        return {"verdict": words[0] if words else "compared before; the task's first log says how"}
+
+
 class BadConfigurationOperator(BaseOperator):
     """Stands where a model's group would: fails with what is wrong in its YAML."""
 
@@ -80,17 +105,28 @@ class BadConfigurationOperator(BaseOperator):
         raise AirflowFailException(self.error)
 
 
-def model_groups(domain: str, schedule: Schedule) -> list[TaskGroup]:
-    """Make a group for every YAML of a domain; call it inside of a Dag."""
-    groups = []
+def read_configs(domain: str) -> list[ModelConfig | BadConfiguration]:
+    """Read every YAML of a domain; what cannot be read is a bad configuration."""
+    found: list[ModelConfig | BadConfiguration] = []
     for name, path in config_files().items():
-        if path.parent.name != domain:
-            continue
-        try:
-            groups.append(model_group(read_config(path), schedule))
-        except BadInputError as error:
-            groups.append(failing_group(name, str(error)))
-    return groups
+        if path.parent.name == domain:
+            try:
+                found.append(read_config(path))
+            except BadInputError as error:
+                found.append(BadConfiguration(name, str(error)))
+    return found
+
+
+def model_groups(
+    configs: Sequence[ModelConfig | BadConfiguration], schedule: Schedule, unscheduled: str | None = None
+) -> list[TaskGroup]:
+    """Make a group for each model, inside of a Dag; `unscheduled` is the cron of those that have none."""
+    return [
+        failing_group(config.name, config.error)
+        if isinstance(config, BadConfiguration)
+        else model_group(config, schedule, unscheduled)
+        for config in configs
+    ]
 
 
 def failing_group(name: str, error: str) -> TaskGroup:
@@ -114,14 +150,15 @@ def task_arguments(config: ModelConfig) -> dict[str, Any]:
     }
 
 
-def model_group(config: ModelConfig, schedule: Schedule) -> TaskGroup:
+def model_group(config: ModelConfig, schedule: Schedule, unscheduled: str | None = None) -> TaskGroup:
     """Make a model's tasks, each after the one before."""
     common = task_arguments(config)
     with TaskGroup(config.name, tooltip=config.description) as group:
-        due = DueOperator(task_id="due", schedule=schedule, cron=config.schedule.retrain, **common)
-        steps = step_tasks(config.name, f"{config.name}.", common)
+        due = DueOperator(task_id="due", schedule=schedule, cron=config.schedule.retrain or unscheduled, **common)
+        prefix = f"{group.group_id}."
+        steps = step_tasks(config.name, prefix, common)
         previous: BaseOperator = due
-        for task in [*steps, *promotion_tasks(config, f"{config.name}.", common)]:
+        for task in [*steps, *promotion_tasks(config, prefix, common)]:
             previous >> task
             previous = task
     return group
@@ -152,13 +189,13 @@ def promotion_tasks(config: ModelConfig, prefix: str, common: dict[str, Any]) ->
     if not config.is_approval_needed:
         return [CommandOperator(task_id="promote", arguments=test, **common)]
     # Where a person decides, this step of training only compares
-    compare = CommandOperator(task_id="compare", arguments=test, **common)
+    compare = CompareOperator(task_id="compare", arguments=test, **common)
     approve = ModelApproval(
         task_id="approve",
         model=config.name,
         prepared_by=f"{prefix}prepare",
         compared_by=f"{prefix}compare",
-        **{**common, "retries": 0},
+        **{**common, "retries": 0, "execution_timeout": None},  # a person may take days
     )
     version = f"{{{{ ti.xcom_pull(task_ids='{prefix}approve', key='version') }}}}"
     reason = f"{{{{ ti.xcom_pull(task_ids='{prefix}approve', key='reason') }}}}"

@@ -53,7 +53,7 @@ def test_model_group_asks_a_person_where_the_yaml_says_so():
 
 def test_model_groups_make_of_a_bad_yaml_a_task_that_fails_with_file_and_line(broken_yaml):
     with DAG("d", schedule=None, start_date=datetime(2024, 1, 1, tzinfo=UTC)):
-        (group,) = training.model_groups("energy", DAILY)
+        (group,) = training.model_groups(training.read_configs("energy"), DAILY)
     (task,) = group.children.values()
     with pytest.raises(AirflowFailException, match=f"{MODEL}.yaml:{broken_yaml}: schedule.retries: "):
         task.execute({})
