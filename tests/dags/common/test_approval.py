@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
-from dags.common.approval import find_champion, side_by_side
+import pyarrow as pa
+import pytest
+from airflow.providers.standard.operators import hitl
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
+
+from dags.common.approval import ModelApproval, find_champion, side_by_side
+from lakehouse.tables.registry import MODEL_VERSIONS
 
 NOON = datetime(2024, 8, 8, 12, tzinfo=UTC)
 
@@ -58,3 +66,66 @@ def test_side_by_side_without_a_champion_says_so():
     lines = side_by_side(None, version(2, 0.4), "better than naive").splitlines()
     assert "| version | — | 2 |" in lines
     assert lines[-1] == "There is no champion yet."
+
+
+class Handed:
+    """What a task instance hands on and is handed."""
+
+    id = "ti"
+
+    def __init__(self, mlflow_run_id: str) -> None:
+        self.handed = {"prepare": {"mlflow_run_id": mlflow_run_id}, "compare": {"verdict": "better, p 0.0010"}}
+        self.pushed: dict = {}
+
+    def xcom_pull(self, task_ids: str) -> dict:
+        return self.handed[task_ids]
+
+    def xcom_push(self, key: str, value: str) -> None:
+        self.pushed[key] = value
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Two versions in the registry, the first is champion; returns what is asked of Airflow."""
+    logs = {MODEL_VERSIONS.name: [version(1, 0.5), version(2, 0.4)], "promotions": [promotion(1, 13)]}
+    monkeypatch.setattr("lakehouse.catalog.read_log", lambda _, table: pa.Table.from_pylist(logs[table.name]))
+    questions = []
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **question: questions.append(question))
+    return questions
+
+
+def approval() -> ModelApproval:
+    with DAG("finance_tick", schedule=None, start_date=NOON):
+        return ModelApproval(task_id="approve", model="m", prepared_by="prepare", compared_by="compare")
+
+
+def test_model_approval_asks_with_both_versions_and_waits(asked):
+    ti = Handed(f"{2:032x}")
+    with pytest.raises(TaskAwaitingInput):
+        approval().execute({"ti": ti, "task_instance": ti})
+    (question,) = asked
+    assert question["subject"] == "Make the new version of m the champion?"
+    assert "| rmse_kw_h1 | 0.5000 | 0.4000 |" in question["body"]
+    assert question["body"].endswith("Paired test on the same rows: better, p 0.0010")
+    assert question["options"] == ["Approve", "Reject"]
+    assert ti.pushed == {"version": "2"}
+
+
+def test_model_approval_fails_where_the_run_was_never_registered(asked):
+    ti = Handed(f"{9:032x}")
+    with pytest.raises(AirflowFailException, match=f"run {9:032x} has no version in registry.model_versions"):
+        approval().execute({"ti": ti, "task_instance": ti})
+    assert asked == []
+
+
+def test_model_approval_keeps_who_approved_as_the_reason(asked):
+    ti = Handed(f"{2:032x}")
+    event = {
+        "chosen_options": ["Approve"],
+        "params_input": {},
+        "responded_at": NOON,
+        "responded_by_user": {"id": "1", "name": "ada"},
+    }
+    run = SimpleNamespace(dag_id="finance_tick", run_id="manual__1")
+    approval().execute_complete({"ti": ti, "task_instance": ti, "dag_run": run}, event)
+    assert ti.pushed == {"reason": "approved by ada in finance_tick manual__1"}
