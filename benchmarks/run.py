@@ -1,6 +1,6 @@
 """The whole comparison: every engine in turn, several rounds, equal checksums demanded, medians printed as tables.
 
-    python benchmarks/run.py LANDING WORK [--rounds 3] [--days 2026-01-01..2026-02-01]
+    python benchmarks/run.py LANDING WORK [--rounds 3] [--days 2026-01-01..2026-02-01] [--increments 3]
 
 Engines are interleaved, so that a machine that grows slower does so for all of them. The increment is the last day,
 measured cold, after a rebuild of the days before it.
@@ -106,6 +106,7 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--days", type=read_days, default=read_days("2026-01-01..2026-02-01"))
+    parser.add_argument("--increments", type=int, help="rounds of one day more; default as many as --rounds")
     arguments = parser.parse_args()
     first, last_exclusive = arguments.days
     last = last_exclusive - timedelta(days=1)
@@ -120,8 +121,9 @@ def main() -> None:
             shutil.rmtree(work, ignore_errors=True)
             rebuilds[engine.name].append(run_engine(engine, arguments.landing, work, first, last_exclusive))
         demand_equal(works, days)
-    for number in range(arguments.rounds if len(days) > 1 else 0):
-        print(f"increment {number + 1} of {arguments.rounds}", flush=True)
+    increment_rounds = arguments.rounds if arguments.increments is None else arguments.increments
+    for number in range(increment_rounds if len(days) > 1 else 0):
+        print(f"increment {number + 1} of {increment_rounds}", flush=True)
         for engine in ENGINES:
             work = works[engine.name]
             shutil.rmtree(work, ignore_errors=True)

@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from lakehouse.commands import fetching, jobs, reading, services
+from lakehouse.commands.demo import demo
 from lakehouse.errors import ExitCode, LakehouseError
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ fetch_app = typer.Typer(
 )
 app.add_typer(fetch_app, name="fetch")
 
-for command in (reading.doctor, jobs.demo, jobs.run, reading.tables, jobs.migrate, reading.query, jobs.report):
+for command in (reading.doctor, demo, jobs.run, reading.tables, jobs.migrate, reading.query, jobs.report):
     app.command()(command)
 for command in (services.up, services.down, services.status):
     app.command()(command)

@@ -16,7 +16,7 @@ SUITE = Suite(
             "image_is_of_the_set",
             "critical",
             "An image's id begins with its set and split.",
-            "NOT (image_id LIKE concat(dataset, '.', split, '.%'))",
+            "NOT (image_id LIKE dataset || '.' || split || '.%')",
         ),
         row_rule(
             "probability_is_that_of_a_winner",

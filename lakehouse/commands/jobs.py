@@ -1,87 +1,25 @@
-"""Commands that change something: demo, run, migrate, report."""
+"""Commands that change something: run, migrate, report."""
 
 from __future__ import annotations
 
 import logging
 import os
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lakehouse.errors import BadInputError, ExitCode
+from lakehouse.errors import BadInputError
 
 if TYPE_CHECKING:
     from lakehouse.settings import Settings
 
-DOMAINS = ("finance", "energy")
-"""What the demo builds, in this order."""
 VISION = "vision"
 """The domain whose runs are of image sets, not of days."""
-DEMO_MODEL = "generated_household_lgbm"
-"""Trained on what the demo generates; on your own files, name the model yourself."""
 
 From = Annotated[str | None, typer.Option("--from", metavar="DAY", help="First day, e.g. 2024-08-08.")]
 To = Annotated[str | None, typer.Option("--to", metavar="DAY", help="The day after the last one, e.g. 2024-08-09.")]
 Landing = Annotated[str | None, typer.Option(metavar="DIR", help="Folder or s3:// prefix of the delivered files.")]
-
-
-def demo(
-    landing: Landing = None,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Leave the generated files of an earlier demo as they are.")
-    ] = False,
-) -> None:
-    """Build every finance and energy table, from generated files or your own, a model and the quality report.
-
-    \b
-    Example: lakehouse demo
-             lakehouse demo --landing ~/ticks
-    """
-    from lakehouse.console import console
-    from lakehouse.demo import write_demo_landing
-    from lakehouse.demo_power import write_demo_power
-    from lakehouse.overview import print_runs, runs_since
-    from lakehouse.settings import settings
-    from lakehouse.spark_home import submit_command
-    from lakehouse.submit import build_report, find_pipeline, spark_submit, train_model
-
-    here, screen = settings(), console()
-    _require_ready(here)
-    folder = here.home / "demo-landing"
-    if landing is None and not (keep and folder.is_dir()):
-        screen.print(f"generating small files in the layouts of real feeds: {folder} ...", soft_wrap=True)
-        plan = write_demo_landing(folder)
-        screen.print(f"  {plan.files} files, {plan.rows:,} lines, days [{plan.first}, {plan.last_exclusive})")
-        power = write_demo_power(folder)
-        screen.print(f"  1 meter, {power.rows:,} readings, days [{power.first}, {power.last_exclusive})")
-    screen.print("starting Spark: bronze, silver, gold, each audited before it is published (two minutes) ...")
-    started_at = datetime.now(UTC)
-    code = 0
-    for domain in DOMAINS:
-        code = max(code, spark_submit(find_pipeline(domain), ["--landing", landing or str(folder)]))
-        if code not in (ExitCode.DONE, ExitCode.QUARANTINED):
-            break
-    runs = runs_since(here, started_at)
-    if runs:
-        print_runs(screen, runs)
-    if code not in (ExitCode.DONE, ExitCode.QUARANTINED, ExitCode.AUDIT_FAILED):
-        raise typer.Exit(code)
-    if landing is None and code == ExitCode.DONE:
-        screen.print(f"\ntraining {DEMO_MODEL} on the generated readings ...")
-        code = train_model(DEMO_MODEL)
-    page = build_report(here)
-    seconds = (datetime.now(UTC) - started_at).total_seconds()
-    screen.print(f"\n{seconds:.0f} s from files to tables, model and report. Next:")
-    example = (
-        "SELECT instrument_id, count(*) AS bars, sum(volume) AS volume FROM gold.bars_1m GROUP BY ALL ORDER BY ALL"
-    )
-    program = submit_command()[0].replace("spark-submit", "lakehouse")
-    screen.print(f"  query   {os.path.relpath(program)} query '{example}'", soft_wrap=True)
-    if landing is None:
-        screen.print(f"  model   {os.path.relpath(program)} models", soft_wrap=True)
-    screen.print(f"  report  {page}", soft_wrap=True)
-    raise typer.Exit(code)
 
 
 def run(
@@ -115,7 +53,7 @@ def run(
     pipeline = find_pipeline(domain)
     if (first if domain == VISION else dataset) is not None:
         raise BadInputError("--dataset is for vision, --from and --to for the other domains: image sets have no days")
-    _require_ready(settings())
+    require_ready(settings())
     arguments = ["--dataset", dataset] if dataset else []
     if first and last:
         parse_range(first, last)
@@ -160,7 +98,7 @@ def report(
         typer.launch(page.as_uri())
 
 
-def _require_ready(settings: Settings) -> None:
+def require_ready(settings: Settings) -> None:
     """Name what is missing before a job would fail on it."""
     from lakehouse.doctor import quick_check
 

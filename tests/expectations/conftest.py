@@ -49,6 +49,7 @@ GOOD_ROWS: dict[str, Row] = {
     "silver.images": HASHES | {"pixel_max": 2, "duplicate_of": None},
     "silver.images_rejected": HASHES,
     **{f"gold.{name}_images": HASHES | {"pixel_max": 2} for name in SHIPPED_SETS},
+    "gold.image_predictions": HASHES | {"image_id": "mnist.test.1", "dataset": "mnist", "split": "test"},
 }
 """What a row of defaults lacks to keep its table's rules."""
 
@@ -157,6 +158,11 @@ BROKEN_ROWS: dict[str, dict[str, list[Row]]] = {
     "gold.image_statistics": {"of_train": [{"split": "test"}], "deviation_not_zero": [{"std": 0.0}]},
     "gold.image_class_counts": {"shares_add_up": [{"split": "test", "share_ratio": 0.5}]},
     **{f"gold.{name}_images": TORN | BLANK | {"one_shape": [{"width": 2}]} for name in SHIPPED_SETS},
+    "gold.image_predictions": {
+        "image_is_of_the_set": [{"image_id": "other.test.1"}],
+        "probability_is_that_of_a_winner": [{"probability": 0.0}],
+        "sha256_is_hex": [{"image_sha256": "short"}],
+    },
 }
 """Per rule that a declaration does not imply: rows that break it, as changes to the good row."""
 

@@ -16,7 +16,7 @@ def trained(make_gallery, images, tmp_path_factory):
     """A lakehouse with the digits in gold, and a run of their model."""
     gallery = make_gallery(tmp_path_factory.mktemp("gallery") / "home")
     gallery.publish("digits", images.rows("digits", images.digits()))
-    return gallery, gallery.train("digits_cnn", ["epochs=5"])
+    return gallery, gallery.train("digits_cnn")
 
 
 def test_every_image_of_the_set_is_classified_with_the_columns_that_the_job_publishes(trained):
