@@ -1,4 +1,4 @@
-"""Counting rows of a table without a JVM, batch by batch, so that memory does not grow with the number of rows."""
+"""Counting rows of a table without a JVM, file by file, so that memory does not grow with the number of files."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from functools import reduce
 from typing import Any
 
-import pyarrow as pa
 from pyiceberg.expressions import And, BooleanExpression
+from pyiceberg.io.pyarrow import ArrowScan
 
 from lakehouse.catalog import load
 from lakehouse.settings import Settings
@@ -31,8 +31,10 @@ def count_by(
     if known is None:  # nothing was ever published
         return counts
     scan = iceberg.scan(reduce(And, conditions), tuple(columns), snapshot_id=known.snapshot_id)
-    for batch in scan.to_arrow_batch_reader():
-        grouped = pa.Table.from_batches([batch]).group_by(list(columns)).aggregate([([], "count_all")])
+    # The scan's own reader takes up all files at once, however slowly it is read
+    reader = ArrowScan(iceberg.metadata, iceberg.io, scan.projection(), scan.row_filter)
+    for task in scan.plan_files():
+        grouped = reader.to_table([task]).group_by(list(columns)).aggregate([([], "count_all")])
         for row in grouped.to_pylist():
             key = tuple(row[name] for name in columns)
             counts[key] = counts.get(key, 0) + row["count_all"]

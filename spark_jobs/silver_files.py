@@ -30,8 +30,10 @@ from spark_jobs.publish import Attempt, Write
 from spark_jobs.silver import FILE_DAY, Counts, SilverTables, accepted_lines
 from spark_jobs.stage import Branch, DataFile, stage_files
 
-LINES_PER_TASK = 2_000_000
-"""About 1.5 GB of memory while they are judged. The lines of one instrument's day are never split."""
+LINES_PER_TASK = 1_000_000
+"""A few hundred bytes of memory each while they are judged, in as many tasks at once as there are cores. The lines of
+one instrument's day are never split: where it has more, its task takes as much more memory.
+"""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def cut_pieces(entries: Sequence[Entry], days: Sequence[date], cores: int) -> li
 
 
 def judge_piece(task: Task, piece: Piece) -> Written:
-    """Judge one piece and write its files; where that fails, nothing is left behind."""
+    """Judge one piece and write its files; where that fails, orphans may be left, which no snapshot names."""
     context = TaskContext.get()
     stem = f"{piece.day}-{context.partitionId()}-{context.taskAttemptId()}" if context else str(piece.day)
     judged = task.cleaning.judge(read_piece(task, piece))
@@ -179,10 +181,10 @@ def write_rows(target: Target, stem: str, rows: pl.DataFrame) -> tuple[DataFile,
             schema = arrow_schema(table)
             batch = part.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)
             writer.writer(partition, schema).write_table(batch, row_group_size=ROW_GROUP_ROWS)
+        return writer.close()
     except BaseException:
         writer.discard()
         raise
-    return writer.close()
 
 
 def add_up(counts: Iterator[Counts]) -> Counts:

@@ -63,13 +63,16 @@ def parse_decimal(column: str) -> pl.Expr:
     decimals = (text.str.len_bytes() - point - 1).fill_null(0)
     wide = text.cast(WIDE_NUMBER, strict=False)
     number = wide.cast(NUMBER, strict=False)
-    return pl.when((decimals <= WIDE_DECIMALS) & (number == wide)).then(number)
+    # An exponent can make a number so small that even the wide one is 0
+    is_exact = (number == wide) & ((wide != 0) | (text.str.strip_chars("+-0.") == ""))
+    return pl.when((decimals <= WIDE_DECIMALS) & is_exact).then(number)
 
 
-def divided(number: str) -> pl.Expr:
-    """Bring a price from the file's scale to the currency's."""
-    divisor = pl.col("price_divisor")
-    return pl.when(divisor == 1).then(number).otherwise((pl.col(number) / divisor).cast(NUMBER))
+def parse_price(column: str) -> pl.Expr:
+    """Read a price and bring it from the file's scale to the currency's; null where it would have to be rounded."""
+    number, divisor = parse_decimal(column), pl.col("price_divisor")
+    quotient = (number / divisor).cast(NUMBER)
+    return pl.when(divisor == 1).then(number).when(quotient * divisor == number).then(quotient)
 
 
 def is_marked_suspicious() -> pl.Expr:

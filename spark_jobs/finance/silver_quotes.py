@@ -21,25 +21,28 @@ from spark_jobs.finance import line_rules
 from spark_jobs.finance.line_rules import (
     Rule,
     common_rules,
-    divided,
     is_marked_suspicious,
     is_sound,
     name_broken,
     not_a_decimal,
     not_positive,
     parse_decimal,
+    parse_price,
     quote_text,
 )
 from spark_jobs.silver_files import Cleaning, Judged, silver_files_job
 
-NUMBERS = ("bid_price", "ask_price", "bid_size", "ask_size")
+PRICES = ("bid_price", "ask_price")
+SIZES = ("bid_size", "ask_size")
+NUMBERS = (*PRICES, *SIZES)
 MID = pl.Decimal(38, 9)
 """Half a price step more than the prices have; silver keeps 20 digits of it."""
 
 
 def parse_numbers(lines: pl.DataFrame) -> pl.DataFrame:
-    """Add each field's number, parsed once; still in the file's scale, null where the text is none."""
-    return lines.with_columns(parse_decimal(f"raw_{name}").alias(name) for name in NUMBERS)
+    """Add each field's number, parsed once; null where the text is no number of the table."""
+    prices = (parse_price(f"raw_{name}").alias(name) for name in PRICES)
+    return lines.with_columns(*prices, *(parse_decimal(f"raw_{name}").alias(name) for name in SIZES))
 
 
 def updates(side: str) -> pl.Expr:
@@ -69,8 +72,11 @@ def is_unreadable(number: str) -> pl.Expr:
 def type_fields(lines: pl.DataFrame) -> pl.DataFrame:
     """Turn the fields of lines that broke no rule into silver's columns."""
     typed = lines.with_columns(
-        *(pl.when(updates(side)).then(divided(f"{side}_price")).alias(f"{side}_price") for side in ("bid", "ask")),
-        *(pl.when(updates(side)).then(f"{side}_size").alias(f"{side}_size") for side in ("bid", "ask")),
+        *(
+            pl.when(updates(side)).then(f"{side}_{what}").alias(f"{side}_{what}")
+            for side in ("bid", "ask")
+            for what in ("price", "size")
+        ),
         exchange="raw_exchange",
         conditions="raw_conditions",
         is_suspicious=is_marked_suspicious(),

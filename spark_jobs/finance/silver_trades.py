@@ -22,13 +22,13 @@ from spark_jobs.finance import line_rules, outliers
 from spark_jobs.finance.line_rules import (
     Rule,
     common_rules,
-    divided,
     is_marked_suspicious,
     is_sound,
     name_broken,
     not_a_decimal,
     not_positive,
     parse_decimal,
+    parse_price,
     quote_text,
 )
 from spark_jobs.silver_files import Cleaning, Judged, silver_files_job
@@ -38,8 +38,8 @@ TRADE = ("instrument_id", "raw_trade_id")
 
 
 def parse_numbers(lines: pl.DataFrame) -> pl.DataFrame:
-    """Add price and size, each parsed once; still in the file's scale, null where the text is no number."""
-    return lines.with_columns(price=parse_decimal("raw_price"), size=parse_decimal("raw_size"))
+    """Add price and size, each parsed once; null where the text is no number of the table."""
+    return lines.with_columns(price=parse_price("raw_price"), size=parse_decimal("raw_size"))
 
 
 def trade_rules() -> Sequence[Rule]:
@@ -85,7 +85,6 @@ def type_fields(lines: pl.DataFrame) -> pl.DataFrame:
     """Turn the fields of lines that broke no rule into silver's columns."""
     number = pl.col("raw_trade_id").cast(pl.Int64, strict=False)
     return lines.with_columns(
-        price=divided("price"),
         trade_id="raw_trade_id",
         exchange="raw_exchange",
         conditions="raw_conditions",

@@ -186,6 +186,8 @@ def read_cifar10_archive(content: bytes, path: str, is_batch: Callable[[str], bo
                     raise UnreadableFileError(f"{path}: member {info.name} is {REFUSE_PICKLE}")
                 if not info.isreg() or not is_batch(info.name):
                     continue
+                if info.issparse():  # holes that no limit on inflation sees
+                    raise UnreadableFileError(f"{path}: member {info.name} is sparse; expected a plain file")
                 if info.size > MAX_FILE_BYTES:
                     raise UnreadableFileError(f"{path}: member {info.name} has {info.size} bytes, too many for a batch")
                 stream = archive.extractfile(info)
@@ -198,11 +200,6 @@ def read_cifar10_archive(content: bytes, path: str, is_batch: Callable[[str], bo
         raise UnreadableFileError(f"{path}: not a tar archive, or a cut one: {error}") from None
     if not found:
         raise UnreadableFileError(f"{path}: holds none of the declared batches")
-
-
-def open_archive(content: bytes, path: str) -> tarfile.TarFile:
-    """Open a tar.gz as a stream: nothing is inflated further than it is read."""
-    return tarfile.open(fileobj=_Stream(next(iter(read_members(content, path))).chunks), mode="r|", bufsize=MIB)
 
 
 class _Stream(io.RawIOBase):

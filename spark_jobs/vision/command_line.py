@@ -17,7 +17,11 @@ PASSING = (ExitCode.DONE, ExitCode.QUARANTINED)
 
 
 def run_sets(request: Request, jobs_of: Callable[[str], Sequence[Job]]) -> ExitCode:
-    """Run the jobs of every set; a set that fails ends its own jobs, and its code is the one of the whole."""
+    """Run the jobs of every set; a set that fails ends its own jobs, and its code is the one of the whole.
+
+    Raises:
+        Exception: what nobody foresaw; it ends the run, and the sets after it are the next run's.
+    """
     require_tables(request.settings, (BRONZE_FILES,))
     codes = []
     for of_set in requests_per_set(request):

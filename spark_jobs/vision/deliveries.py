@@ -10,7 +10,6 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from lakehouse.errors import BadInputError
 from lakehouse.image_set import ImageSet
@@ -94,7 +93,7 @@ def find_place(image_set: ImageSet, path: str, landing_name: str) -> Place | Non
     if match(image_set.archive):
         return Place("archive")
     if image_set.format == "cifar10_binary" and PICKLED.fullmatch(path):
-        return Place("pickled", part=PurePosixPath(path).name)
+        return Place("pickled", part=path)
     return None
 
 

@@ -10,11 +10,11 @@ import pytest
 from spark_jobs.finance.line_rules import (
     NUMBER,
     Rule,
-    divided,
     is_marked_suspicious,
     is_sound,
     name_broken,
     parse_decimal,
+    parse_price,
     quote_text,
 )
 
@@ -32,6 +32,8 @@ from spark_jobs.finance.line_rules import (
         pytest.param("12345678901", None, id="eleven digits"),
         pytest.param("0.123456789", None, id="nine decimals would be rounded"),
         pytest.param("1.5E-8", None, id="nine decimals by an exponent"),
+        pytest.param("1e-20", None, id="an exponent that would make it 0"),
+        pytest.param("0.00000000", "0", id="zero"),
         pytest.param("1.5000000000000000000000001", None, id="more decimals than can be looked at"),
         pytest.param("1.5x", None, id="text"),
         pytest.param("NaN", None, id="not a number"),
@@ -46,14 +48,16 @@ def test_parse_decimal_never_rounds(text, number):
     assert parsed.item() == (None if number is None else Decimal(number))
 
 
-def test_divided_scales_only_prices_that_the_file_scaled():
+def test_parse_price_scales_only_prices_that_the_file_scaled_and_never_rounds():
     prices = pl.DataFrame(
-        {"price": ["1012500", "1012500", "9999999999.12345678"], "price_divisor": [1, 10_000, 10_000]}
-    ).with_columns(pl.col("price").cast(NUMBER), pl.col("price_divisor").cast(pl.Int32))
-    scaled = prices.select(divided("price"))
-    assert scaled.schema == {"price": NUMBER}
-    # what has more than 8 decimals only by the scale is rounded half up
-    assert scaled["price"].to_list() == [Decimal(1012500), Decimal("101.25"), Decimal("999999.99991235")]
+        {
+            "raw_price": ["1012500", "1012500", "1.23456", "0.00004", "x"],
+            "price_divisor": pl.Series([1, 10_000, 10_000, 10_000, 10_000], dtype=pl.Int32),
+        }
+    ).select(price=parse_price("raw_price"))
+    assert prices.schema == {"price": NUMBER}
+    # the third and fourth would need more than eight decimals
+    assert prices["price"].to_list() == [Decimal(1012500), Decimal("101.25"), None, None, None]
 
 
 def test_is_marked_suspicious_reads_the_marks_of_the_feeds():

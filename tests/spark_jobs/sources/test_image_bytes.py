@@ -156,6 +156,25 @@ def test_read_cifar10_archive_yields_its_batches_by_member():
     assert np.array_equal(found[1][1].pixels, BATCH[1:, 1:])
 
 
+def sparse_archive(size):
+    """A tar.gz of a hundred bytes or two whose one member is a hole of `size` bytes, in GNU's old format."""
+    info = tarfile.TarInfo("c/data_batch_1.bin")
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    header[156:157] = tarfile.GNUTYPE_SPARSE
+    header[386:410] = b"00000000000\0" * 2  # one piece of data: none, at the beginning
+    header[483:495] = b"%011o\0" % size
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return gzip.compress(bytes(header) + bytes(2 * tarfile.BLOCKSIZE))
+
+
+def test_read_cifar10_archive_refuses_a_member_of_holes():
+    with pytest.raises(UnreadableFileError) as refused:
+        read_all(sparse_archive(60_000 * CIFAR_RECORD))
+    reason = "member c/data_batch_1.bin is sparse; expected a plain file"
+    assert refused.value.reason == f"cifar-10-binary.tar.gz: {reason}"
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

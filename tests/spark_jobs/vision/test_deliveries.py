@@ -40,14 +40,23 @@ def entry(sha256, part="", verdict="accepted", read_as="", subject="mnist.train"
         ),
         pytest.param("cifar10", "cifar-10-binary.tar.gz", "", Place("archive"), id="archive"),
         pytest.param(
-            "cifar10", "x/cifar-10-python.tar.gz", "", Place("pickled", "", "cifar-10-python.tar.gz"), id="py"
+            "cifar10", "x/cifar-10-python.tar.gz", "", Place("pickled", "", "x/cifar-10-python.tar.gz"), id="py"
         ),
-        pytest.param("cifar10", "x/data_batch_2", "", Place("pickled", "", "data_batch_2"), id="pickled batch"),
+        pytest.param("cifar10", "x/data_batch_2", "", Place("pickled", "", "x/data_batch_2"), id="pickled batch"),
         pytest.param("mnist", "x/data_batch_2", "", None, id="pickled batch of another set"),
     ],
 )
 def test_find_place_knows_files_by_their_declared_paths(name, path, landing, place):
     assert find_place(SETS[name], path, landing) == place
+
+
+def test_find_deliveries_refuses_each_pickle_by_itself():
+    paths = ("a/batches.meta", "cifar100/batches.meta")
+    offered = [
+        (find_place(SETS["cifar10"], path, ""), file(path, sha256)) for path, sha256 in zip(paths, "ab", strict=True)
+    ]
+    refused = find_deliveries(SETS["cifar10"], offered, [])
+    assert [delivery.refusal.partition(":")[0] for delivery in refused] == list(paths)
 
 
 def test_batch_place_takes_members_of_an_archive_that_are_batches():
