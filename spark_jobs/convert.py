@@ -7,10 +7,10 @@ batches as Parquet into the table's folder and reports what it wrote; the driver
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,8 +26,6 @@ from spark_jobs.sources.base import Claim, UnreadableFileError
 from spark_jobs.sources.landing import LandedFile, read_bytes
 from spark_jobs.sources.reading import read_rows
 from spark_jobs.stage import DataFile
-
-K = TypeVar("K", bound=Hashable)
 
 ROW_GROUP_ROWS = 1 << 20
 TASKS_PER_CORE = 4
@@ -170,8 +168,10 @@ def convert(spark: SparkSession, target: Target, files: Sequence[NewFile]) -> li
     if not files:
         return []
     context = spark.sparkContext
-    sizes = {file: file.landed.bytes for file in sorted(files, key=lambda file: file.landed.path)}
-    groups = deal(sizes, min(len(files), TASKS_PER_CORE * context.defaultParallelism))
+    sizes = {file.landed.path: file.landed.bytes for file in sorted(files, key=lambda file: file.landed.path)}
+    of_path = {file.landed.path: file for file in files}
+    dealt = deal(sizes, min(len(files), TASKS_PER_CORE * context.defaultParallelism))
+    groups = [[of_path[path] for path in group] for group in dealt]
 
     def convert_group(group: list[NewFile]) -> Iterator[Converted]:
         pa.set_cpu_count(1)  # a task is one core; Arrow's own threads would take the others'
@@ -183,9 +183,9 @@ def convert(spark: SparkSession, target: Target, files: Sequence[NewFile]) -> li
     return [by_path[file.landed.path] for file in files]
 
 
-def deal(sizes: Mapping[K, int], groups: int) -> list[list[K]]:
+def deal(sizes: Mapping[str, int], groups: int) -> list[list[str]]:
     """Deal things out, largest first, each to the group that has the least so far."""
-    dealt: list[list[K]] = [[] for _ in range(groups)]
+    dealt: list[list[str]] = [[] for _ in range(groups)]
     totals = [0] * groups
     for item in sorted(sizes, key=lambda key: -sizes[key]):
         smallest = totals.index(min(totals))

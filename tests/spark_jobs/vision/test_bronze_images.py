@@ -85,7 +85,9 @@ def test_broken_sets_are_quarantined_whole_and_others_go_on(lake, declare, write
     pickled = "a Python pickle, which is code and is never loaded; deliver the binary version instead"
     assert pickled in found["cifar-10-batches-py/data_batch_1"][4]
     assert pickled in found.pop("cifar-10-batches-bin/data_batch_1.bin")[4]
-    assert found.pop("cifar-10-batches-py/data_batch_1")[:4] == ("cifar10", "data_batch_1", "quarantined", 0)
+    assert found.pop("cifar-10-batches-py/data_batch_1")[:4] == (
+        *("cifar10", "cifar-10-batches-py/data_batch_1", "quarantined", 0),
+    )
     assert "3074 bytes are no whole records of 3073" in found.pop("cifar-10-batches-bin/data_batch_2.bin")[4]
     assert found == {
         "good/train-images": ("good.train", "", "accepted", 32, None),
