@@ -84,7 +84,7 @@ def measure_errors(rows: pa.Table, horizon: int) -> dict[str, float]:
     means = rows.group_by("moment").aggregate([("loss", "mean"), ("baseline_loss", "mean")])
     means = means.sort_by("moment")
     own, naive = (means.column(name).to_numpy() for name in ("loss_mean", "baseline_loss_mean"))
-    is_enough = len(own) >= MINIMUM_ROWS
+    is_enough = len(own) >= max(MINIMUM_ROWS, horizon)
     truth, forecast = (rows.column(name).to_numpy() for name in ("truth", "forecast"))
     naive_rmse = float(np.sqrt(rows.column("baseline_loss").to_numpy().mean()))
     return {
