@@ -27,10 +27,12 @@ from ml.finance.features import Flags
 class Market:
     """Bars of some days: instrument after instrument, each in the order of time.
 
-    `returns` are simple and within runs; `gap_returns` are also over the nights; `forecast` is a log return over the
-    next bars, made at the bar's end, NaN where there is none.
+    `names` are the instruments that have bars, by the numbers of `instrument`. `returns` are simple and within runs;
+    `gap_returns` are also over the nights; `forecast` is a log return over the next bars, made at the bar's end, NaN
+    where there is none.
     """
 
+    names: tuple[str, ...]
     instrument: Positions
     starts: Times
     runs: Positions
@@ -52,6 +54,13 @@ class Market:
     def is_last(self) -> Flags:
         """True for the last bar of each run."""
         return np.concatenate([self.runs[1:] != self.runs[:-1], [True]])
+
+    def only(self, number: int) -> Market:
+        """Return the bars of one instrument."""
+        own = self.instrument == number
+        zeros = np.zeros(int(own.sum()), dtype=np.int64)
+        columns = (self.starts, self.runs, self.returns, self.gap_returns, self.forecast)
+        return Market((self.names[number],), zeros, *(column[own] for column in columns))
 
     def stretches(self) -> Iterator[slice]:
         """Yield where each run's bars are."""

@@ -52,9 +52,10 @@ def market_of(scored: pa.Table) -> Market:
     def numbers(name: str) -> Floats:
         return np.asarray(rows.column(name).to_numpy(zero_copy_only=False), dtype=np.float64)
 
-    names = rows.column("instrument_id").to_numpy(zero_copy_only=False)
+    names, numbered = np.unique(rows.column("instrument_id").to_numpy(zero_copy_only=False), return_inverse=True)
     return Market(
-        np.unique(names, return_inverse=True)[1],
+        tuple(map(str, names)),
+        numbered,
         rows.column("bar_start").to_numpy().astype("datetime64[m]"),
         numbers("run").astype(np.int64),
         numbers("bar_return"),
@@ -137,16 +138,13 @@ def measure_luck(config: TickConfig, market: Market, found: Trading, per_year: f
 def by_instrument(config: TickConfig, market: Market, found: Trading, per_year: float) -> dict[str, float]:
     """Measure each of several instruments alone, all capital in it."""
     metrics: dict[str, float] = {}
-    names = config.instruments if len(config.instruments) > 1 else ()
-    for number, name in enumerate(names):
-        own = market.instrument == number
-        if own.any():
-            alone = Market(*(getattr(market, field)[own] for field in Market.__dataclass_fields__))
-            result = trade(alone, found.positions[own], config.backtest.cost_ratio)
-            metrics |= {
-                f"sharpe_net_{name}": annual_sharpe(result.net, per_year),
-                f"return_net_{name}": total(result.net),
-            }
+    for number, name in enumerate(market.names if len(config.instruments) > 1 else ()):
+        positions = found.positions[market.instrument == number]
+        result = trade(market.only(number), positions, config.backtest.cost_ratio)
+        metrics |= {
+            f"sharpe_net_{name}": annual_sharpe(result.net, per_year),
+            f"return_net_{name}": total(result.net),
+        }
     return metrics
 
 

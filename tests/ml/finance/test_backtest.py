@@ -20,8 +20,10 @@ START = np.datetime64("2013-10-07T13:30", "m")
 def market_of(runs, returns, forecast=None, instrument=None, minutes=None):
     count = len(runs)
     starts = START + (np.arange(count) if minutes is None else np.array(minutes))
+    numbers = np.zeros(count, dtype=int) if instrument is None else np.array(instrument)
     return Market(
-        np.zeros(count, dtype=int) if instrument is None else np.array(instrument),
+        tuple(f"GEN{chr(65 + number)}.USA" for number in np.unique(numbers)),
+        numbers,
         starts,
         np.array(runs),
         np.array(returns, dtype=float),
