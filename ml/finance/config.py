@@ -21,9 +21,10 @@ RELATIVE_FEATURES = (
 
 NETWORKS = ("gru", "lstm", "transformer")
 """Model types that torch trains."""
-DEMANDED = ("sharpe_net", "maximum_drawdown", "diebold_mariano_p", "deflated_sharpe", "test_days")
+DEMANDED = ("sharpe_net", "maximum_drawdown", "diebold_mariano_p", "deflated_sharpe", "test_days", "trades")
 """Metrics without which a gate would let luck pass."""
-MINIMUM_TEST_DAYS = 20
+FLOORS = {"test_days": 20, "trades": 30}
+"""What their minimum is at least: a few lucky days or trades among flat minutes make a good ratio of any kind."""
 
 
 class Training(Section):
@@ -163,9 +164,10 @@ class TickConfig(ModelConfig):
         missing = [name for name in DEMANDED if name not in gate.thresholds]
         if missing:
             raise ValueError(f"thresholds lack {', '.join(missing)}")
-        days = gate.thresholds["test_days"].minimum
-        if days is None or days < MINIMUM_TEST_DAYS:
-            raise ValueError(f"test_days needs a minimum of {MINIMUM_TEST_DAYS} or more")
+        for name, floor in FLOORS.items():
+            minimum = gate.thresholds[name].minimum
+            if minimum is None or minimum < floor:
+                raise ValueError(f"{name} needs a minimum of {floor} or more")
         return gate
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ import pytest
 from ml.finance.backtest import (
     Market,
     buy_and_hold,
+    count_entries,
     decide,
     execute,
     hit_rate,
@@ -121,3 +122,18 @@ def test_hit_rate_counts_bars_that_moved_while_a_position_was_held():
     # Held before the bars 2 to 5, of which bar 3 did not move
     assert hit_rate(market, np.array([0.0, 1.0, 1.0, 1.0, 1.0, 0.0])) == pytest.approx(2 / 3)
     assert hit_rate(market, np.zeros(6)) == 0
+
+
+@pytest.mark.parametrize(
+    ("positions", "expected"),
+    [
+        pytest.param([0] * 8, 0, id="never"),
+        pytest.param([0, 1, 1, 0, 0, 0, 0, 0], 1, id="held is not opened again"),
+        pytest.param([0, 1, -1, 0, 0, 0, 0, 0], 2, id="turned round"),
+        pytest.param([0, 1, 0, 1, 0, 0, 0, 0], 2, id="opened again"),
+        pytest.param([0, 1, 1, 1, 1, 0, 0, 0], 2, id="each instrument's own"),
+    ],
+)
+def test_entries_are_counted_over_all_instruments(positions, expected):
+    market = market_of([0] * 4 + [1] * 4, [0.0] * 8, instrument=[0] * 4 + [1] * 4)
+    assert count_entries(market, np.array(positions, dtype=float)) == expected

@@ -25,6 +25,11 @@ TEXT = config_files()[MODEL].read_text(encoding="utf-8")
             "gate: test_days needs a minimum of 20 or more", id="few test days",
         ),
         pytest.param(
+            "trades: {minimum: 30}", "trades: {minimum: 29}", "gate",
+            "gate: trades needs a minimum of 30 or more", id="few trades",
+        ),
+        pytest.param("    trades: {minimum: 30}\n", "", "gate", "gate: thresholds lack trades", id="any trades"),
+        pytest.param(
             "    deflated_sharpe: {minimum: 0.95}\n", "", "gate", "gate: thresholds lack deflated_sharpe", id="no luck",
         ),
         pytest.param(
