@@ -25,24 +25,31 @@ MINIMUM_ROWS = 168
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the test saw; `p_value` is the chance of such a lead where the challenger is not better."""
+    """What the test saw.
+
+    `p_value` is the chance of such a lead where the challenger is not better, `p_worse` that of such a lag where it is
+    not worse. Equal losses are neither: both are 1.
+    """
 
     rows: int
     challenger_loss: float
     incumbent_loss: float
     statistic: float
     p_value: float
+    p_worse: float
 
 
 def diebold_mariano(challenger: Floats, incumbent: Floats, horizon: int) -> Comparison:
     """Test whether the challenger's losses are lower; both are of the same rows in the order of time.
 
     Raises:
-        BadInputError: fewer rows than a week.
+        BadInputError: fewer rows than a week, or than the horizon, whose overlap they can't show.
     """
     count = len(challenger)
     if count < MINIMUM_ROWS or len(incumbent) != count:
         raise BadInputError(f"{count} rows to compare on; expected at least {MINIMUM_ROWS} that both models forecast")
+    if count < horizon:
+        raise BadInputError(f"{count} rows to compare on; expected at least {horizon}, as many as the horizon has")
     gain = incumbent - challenger
     lags = max(horizon - 1, math.floor(4 * (count / 100) ** (2 / 9)))
     centred = gain - gain.mean()
@@ -51,10 +58,11 @@ def diebold_mariano(challenger: Floats, incumbent: Floats, horizon: int) -> Comp
     variance = covariances[0] + 2 * sum(w * c for w, c in zip(weights, covariances[1:], strict=True))
     losses = float(challenger.mean()), float(incumbent.mean())
     if variance <= 0:  # equal losses in every row, or too few to tell
-        return Comparison(count, *losses, 0.0, 1.0)
+        return Comparison(count, *losses, 0.0, 1.0, 1.0)
     factor = math.sqrt((count + 1 - 2 * horizon + horizon * (horizon - 1) / count) / count)
     statistic = factor * float(gain.mean()) / math.sqrt(variance / count)
-    return Comparison(count, *losses, statistic, 0.5 * math.erfc(statistic / math.sqrt(2)))
+    tails = (0.5 * math.erfc(sign * statistic / math.sqrt(2)) for sign in (1, -1))
+    return Comparison(count, *losses, statistic, *tails)
 
 
 def mcnemar(challenger: Floats, incumbent: Floats, _: int = 0) -> Comparison:
@@ -71,8 +79,9 @@ def mcnemar(challenger: Floats, incumbent: Floats, _: int = 0) -> Comparison:
         raise BadInputError(f"{len(challenger)} and {len(incumbent)} rows to compare on; expected the same, and some")
     won = int(((challenger == 0) & (incumbent == 1)).sum())
     lost = int(((challenger == 1) & (incumbent == 0)).sum())
-    p_value = float(binom.sf(won - 1, won + lost, 0.5))
-    return Comparison(len(challenger), float(challenger.mean()), float(incumbent.mean()), float(won - lost), p_value)
+    # Each tail holds the count that was seen, so that the two add up to more than 1
+    tails = (float(binom.sf(count - 1, won + lost, 0.5)) for count in (won, lost))
+    return Comparison(len(challenger), float(challenger.mean()), float(incumbent.mean()), float(won - lost), *tails)
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,7 @@ def is_better(comparisons: Mapping[int, Comparison], significance: float) -> boo
     """Say whether some group is significantly better, the level shared among groups, and none significantly worse."""
     level = significance / len(comparisons)
     better = any(found.p_value < level for found in comparisons.values())
-    worse = any(1 - found.p_value < level for found in comparisons.values())
+    worse = any(found.p_worse < level for found in comparisons.values())
     return better and not worse
 
 

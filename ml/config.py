@@ -30,6 +30,8 @@ Name = Annotated[str, Field(pattern=NAME)]
 CRON_FIELD = re.compile(r"[0-9*,/\-]+")
 FIXED = ("name", "domain", "code")
 """What --set may not change: it would be another model."""
+JUDGING = ("gate", "is_approval_needed")
+"""What --set may not change either: a run would choose what it is judged by."""
 
 
 class Section(BaseModel):
@@ -237,10 +239,10 @@ def find_schema(document: Document) -> type[ModelConfig]:
 
 
 def apply_override(document: Document, override: str, schema: type[ModelConfig]) -> None:
-    """Change one value: `seed=3`, `gate.significance=0.1`, or a hyperparameter of the chosen type by its name alone.
+    """Change one value: `seed=3`, `data.minimum_rows=9`, or a hyperparameter of the chosen type by its name alone.
 
     Raises:
-        BadInputError: not key=value, or a key that the configuration has not.
+        BadInputError: not key=value, or a key that the configuration has not, or one that is not a run's to choose.
     """
     key, equals, text = override.partition("=")
     origin = f"--set {override}"
@@ -249,6 +251,8 @@ def apply_override(document: Document, override: str, schema: type[ModelConfig])
         raise BadInputError(f"{origin}: expected key=value, e.g. num_leaves=63")
     if place[0] in FIXED:
         raise BadInputError(f"{origin}: {place[0]} says which model it is; make a configuration of its own")
+    if place[0] in JUDGING:
+        raise BadInputError(f"{origin}: {place[0]} says what a model has to pass; change it in {document.source}")
     if len(place) == 1 and place[0] not in schema.model_fields:
         place = ("hyperparameters", str(document.values.get("model_type")), place[0])
     target = document.values

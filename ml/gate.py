@@ -66,6 +66,11 @@ def judge(config: ModelConfig, evaluation: Evaluation, scored: pa.Table) -> Verd
     for group, baseline in evaluation.baselines.items():
         rows = scored.filter((pc.field("group") == group) & pc.field("is_test"))
         own, naive = pc.mean(rows.column("loss")).as_py(), pc.mean(rows.column("baseline_loss")).as_py()
+        if own is None or naive is None:
+            demands.append(
+                Demand(f"loss below that of {baseline} is demanded and group {group} has no test row", False)
+            )
+            continue
         words = f"loss {own:.6g} < {naive:.6g} of {baseline} in group {group}, {rows.num_rows} rows"
         # Where neither is ever wrong, nothing is left to be better at
         demands.append(Demand(words.replace("<", "=", 1) if own == naive == 0 else words, own < naive or own == 0))

@@ -25,7 +25,7 @@ TRIALS = "trials.json"
 
 @dataclass(frozen=True)
 class Trial:
-    """One configuration that was tried; `metrics` are those of its newest run, none where none was measured."""
+    """One configuration that was tried; `metrics` are those of its newest evaluated run, else of its newest."""
 
     config_sha256: str
     metrics: Mapping[str, float]
@@ -37,11 +37,15 @@ def find_trials(context: Context, run: TrainingRun) -> list[Trial]:
     for other in learned_runs(context, run):
         sha256 = other.data.tags[f"{TAG}config_sha256"]
         known = newest.get(sha256)
-        order = (bool(other.data.metrics), other.info.start_time)
-        if known is None or order > (bool(known.data.metrics), known.info.start_time):
+        if known is None or order_of(other) > order_of(known):
             newest[sha256] = other
     newest.pop(run.config.sha256, None)
     return [Trial(sha256, dict(newest[sha256].data.metrics)) for sha256 in sorted(newest)]
+
+
+def order_of(run: Run) -> tuple[bool, int]:
+    """Return what the run that counts has most of: a run logs metrics from its first step on, results with the last."""
+    return f"{TAG}step.evaluate" in run.data.tags, run.info.start_time
 
 
 def learned_runs(context: Context, run: TrainingRun) -> Iterator[Run]:

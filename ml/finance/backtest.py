@@ -27,10 +27,12 @@ from ml.finance.features import Flags
 class Market:
     """Bars of some days: instrument after instrument, each in the order of time.
 
-    `returns` are simple and within runs; `gap_returns` are also over the nights; `forecast` is a log return over the
-    next bars, made at the bar's end, NaN where there is none.
+    `names` are the instruments that have bars, by the numbers of `instrument`. `returns` are simple and within runs;
+    `gap_returns` are also over the nights; `forecast` is a log return over the next bars, made at the bar's end, NaN
+    where there is none.
     """
 
+    names: tuple[str, ...]
     instrument: Positions
     starts: Times
     runs: Positions
@@ -52,6 +54,13 @@ class Market:
     def is_last(self) -> Flags:
         """True for the last bar of each run."""
         return np.concatenate([self.runs[1:] != self.runs[:-1], [True]])
+
+    def only(self, number: int) -> Market:
+        """Return the bars of one instrument."""
+        own = self.instrument == number
+        zeros = np.zeros(int(own.sum()), dtype=np.int64)
+        columns = (self.starts, self.runs, self.returns, self.gap_returns, self.forecast)
+        return Market((self.names[number],), zeros, *(column[own] for column in columns))
 
     def stretches(self) -> Iterator[slice]:
         """Yield where each run's bars are."""
@@ -99,9 +108,19 @@ def execute(market: Market, wanted: Floats) -> Floats:
     return positions
 
 
+def held_before(market: Market, positions: Floats) -> Floats:
+    """Return the position that was held when each bar began; a run begins with none."""
+    return np.where(market.is_first, 0.0, np.concatenate([[0.0], positions[:-1]]))
+
+
+def count_entries(market: Market, positions: Floats) -> int:
+    """Count how often a position was opened, in whichever instrument; turned round, it is opened anew."""
+    return int(((positions != 0) & (positions != held_before(market, positions))).sum())
+
+
 def trade(market: Market, positions: Floats, cost_ratio: float) -> Trading:
     """Return what positions earn and cost; a bar earns the position that was held before it."""
-    before = np.where(market.is_first, 0.0, np.concatenate([[0.0], positions[:-1]]))
+    before = held_before(market, positions)
     traded = np.abs(positions - before)
     turnover = market.portfolio(traded)
     return Trading(positions, market.portfolio(before * market.returns), turnover * cost_ratio, turnover)
@@ -140,7 +159,6 @@ def random_policies(market: Market, positions: Floats, cost_ratio: float, draws:
 
 def hit_rate(market: Market, positions: Floats) -> float:
     """Return the share of bars that moved in the position's direction, of those that moved while one was held."""
-    before = np.where(market.is_first, 0.0, np.concatenate([[0.0], positions[:-1]]))
-    earned = before * market.returns
+    earned = held_before(market, positions) * market.returns
     moved = earned != 0
     return float((earned[moved] > 0).mean()) if moved.any() else 0.0

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lakehouse.instruments import describe_instrument
 from lakehouse.tables.finance import GOLD_TICK_FEATURES
-from ml.config import Gate, ModelConfig, Section
+from ml.config import Gate, ModelConfig, Section, Threshold
 from ml.hyperparameters import BoostedTrees, RandomForest
 
 PLAIN_FEATURES = ("log_return", "rsi_14", "realized_volatility_30", "volume_zscore_30", "minutes_since_open")
@@ -21,9 +21,18 @@ RELATIVE_FEATURES = (
 
 NETWORKS = ("gru", "lstm", "transformer")
 """Model types that torch trains."""
-DEMANDED = ("sharpe_net", "maximum_drawdown", "diebold_mariano_p", "deflated_sharpe", "test_days")
-"""Metrics without which a gate would let luck pass."""
-MINIMUM_TEST_DAYS = 20
+LAXEST = {
+    "sharpe_net": Threshold(minimum=0.0),
+    "maximum_drawdown": Threshold(maximum=0.20),
+    "diebold_mariano_p": Threshold(maximum=0.01),
+    "deflated_sharpe": Threshold(minimum=0.95),
+    "test_days": Threshold(minimum=20),
+    "trades": Threshold(minimum=30),
+}
+"""Metrics without which a gate would let luck pass, and what it has to ask of each at least.
+
+A few lucky days or trades among flat minutes make a good ratio of any kind.
+"""
 
 
 class Training(Section):
@@ -101,6 +110,12 @@ class Backtest(Section):
         return (self.fee_bps + self.slippage_bps) / 1e4
 
     @model_validator(mode="after")
+    def _costs_something(self) -> Self:
+        if not self.cost_ratio:
+            raise ValueError("fee_bps and slippage_bps are 0: trading that costs nothing is not what would happen")
+        return self
+
+    @model_validator(mode="after")
     def _exits_before_it_enters(self) -> Self:
         if self.exit_bps > self.entry_bps:
             raise ValueError(f"exit_bps {self.exit_bps} is above entry_bps {self.entry_bps}")
@@ -160,12 +175,15 @@ class TickConfig(ModelConfig):
     @field_validator("gate")
     @classmethod
     def _gate_asks_what_a_trader_would(cls, gate: Gate) -> Gate:
-        missing = [name for name in DEMANDED if name not in gate.thresholds]
+        missing = [name for name in LAXEST if name not in gate.thresholds]
         if missing:
             raise ValueError(f"thresholds lack {', '.join(missing)}")
-        days = gate.thresholds["test_days"].minimum
-        if days is None or days < MINIMUM_TEST_DAYS:
-            raise ValueError(f"test_days needs a minimum of {MINIMUM_TEST_DAYS} or more")
+        for name, laxest in LAXEST.items():
+            minimum, maximum = gate.thresholds[name].minimum, gate.thresholds[name].maximum
+            if laxest.minimum is not None and (minimum is None or minimum < laxest.minimum):
+                raise ValueError(f"{name} needs a minimum of {laxest.minimum:g} or more")
+            if laxest.maximum is not None and (maximum is None or maximum > laxest.maximum):
+                raise ValueError(f"{name} needs a maximum of {laxest.maximum:g} or less")
         return gate
 
     @model_validator(mode="after")

@@ -22,6 +22,7 @@ from ml.finance.backtest import (
     Market,
     Trading,
     buy_and_hold,
+    count_entries,
     decide,
     execute,
     hit_rate,
@@ -52,9 +53,10 @@ def market_of(scored: pa.Table) -> Market:
     def numbers(name: str) -> Floats:
         return np.asarray(rows.column(name).to_numpy(zero_copy_only=False), dtype=np.float64)
 
-    names = rows.column("instrument_id").to_numpy(zero_copy_only=False)
+    names, numbered = np.unique(rows.column("instrument_id").to_numpy(zero_copy_only=False), return_inverse=True)
     return Market(
-        np.unique(names, return_inverse=True)[1],
+        tuple(map(str, names)),
+        numbered,
         rows.column("bar_start").to_numpy().astype("datetime64[m]"),
         numbers("run").astype(np.int64),
         numbers("bar_return"),
@@ -84,7 +86,7 @@ def measure_errors(rows: pa.Table, horizon: int) -> dict[str, float]:
     means = rows.group_by("moment").aggregate([("loss", "mean"), ("baseline_loss", "mean")])
     means = means.sort_by("moment")
     own, naive = (means.column(name).to_numpy() for name in ("loss_mean", "baseline_loss_mean"))
-    is_enough = len(own) >= MINIMUM_ROWS
+    is_enough = len(own) >= max(MINIMUM_ROWS, horizon)
     truth, forecast = (rows.column(name).to_numpy() for name in ("truth", "forecast"))
     naive_rmse = float(np.sqrt(rows.column("baseline_loss").to_numpy().mean()))
     return {
@@ -111,6 +113,7 @@ def measure_trading(config: TickConfig, market: Market, days: tuple[date, date])
         "cost_paid": float(found.costs.sum()),
         "hit_rate": hit_rate(market, found.positions),
         "exposure": float(np.abs(found.positions).mean()),
+        "trades": float(count_entries(market, found.positions)),
         "turnover_per_day": float(found.turnover.sum()) / number_of_days,
         "probabilistic_sharpe": probabilistic_sharpe(of_net),
         "bars_per_year": per_year,
@@ -137,16 +140,13 @@ def measure_luck(config: TickConfig, market: Market, found: Trading, per_year: f
 def by_instrument(config: TickConfig, market: Market, found: Trading, per_year: float) -> dict[str, float]:
     """Measure each of several instruments alone, all capital in it."""
     metrics: dict[str, float] = {}
-    names = config.instruments if len(config.instruments) > 1 else ()
-    for number, name in enumerate(names):
-        own = market.instrument == number
-        if own.any():
-            alone = Market(*(getattr(market, field)[own] for field in Market.__dataclass_fields__))
-            result = trade(alone, found.positions[own], config.backtest.cost_ratio)
-            metrics |= {
-                f"sharpe_net_{name}": annual_sharpe(result.net, per_year),
-                f"return_net_{name}": total(result.net),
-            }
+    for number, name in enumerate(market.names if len(config.instruments) > 1 else ()):
+        positions = found.positions[market.instrument == number]
+        result = trade(market.only(number), positions, config.backtest.cost_ratio)
+        metrics |= {
+            f"sharpe_net_{name}": annual_sharpe(result.net, per_year),
+            f"return_net_{name}": total(result.net),
+        }
     return metrics
 
 

@@ -19,6 +19,7 @@ from ml.config import Resources
 from ml.examples import Floats, Positions
 from ml.finance.windows import Windows
 from ml.model import Say
+from ml.model_files import TamperedError
 from ml.torch_runtime import prepare_torch, require_torch
 
 if TYPE_CHECKING:
@@ -99,14 +100,23 @@ def fit_network(
 def load_network(
     model_type: str, path: Path, shape: tuple[int, int], hyperparameters: Mapping[str, Any], resources: Resources
 ) -> Network:
-    """Read what `save` wrote; `shape` is the number of features and the window; the caller has checked the sha256."""
+    """Read what `save` wrote; `shape` is the number of features and the window; the caller has checked the sha256.
+
+    Raises:
+        TamperedError: the file is no safetensors, or of another network.
+    """
     require_torch(lambda line: None)
     device = prepare_torch(resources, 0)
     import torch
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     module = build(model_type, *shape, hyperparameters)
-    module.load_state_dict({name: torch.from_numpy(values) for name, values in load_file(path).items()})
+    try:
+        module.load_state_dict({name: torch.from_numpy(values) for name, values in load_file(path).items()})
+    except (SafetensorError, RuntimeError, ValueError) as error:
+        why = str(error).splitlines()[0]
+        raise TamperedError(f"{path} holds no weights of this network ({why}); train the model again") from None
     return Network(module.to(device), device)
 
 

@@ -71,13 +71,15 @@ def probabilistic_sharpe(found: Moments, benchmark: float = 0.0) -> float:
 def best_of_luck(sharpes: Sequence[float], trials: int, count: int) -> float:
     """Return the ratio per bar that the best of some trials without skill is expected to show.
 
-    `sharpes` are the ratios of those trials that were measured, whose variance says how far trials differ. Where it
-    can't be told from fewer than two of them, they are taken to differ as series of `count` bars without skill do. One
-    trial left luck no choice.
+    `sharpes` are the ratios of those trials that were measured, whose deviation says how far trials differ. They are
+    taken to differ at least as series of `count` bars without skill do, by the standard error 1 / sqrt(count - 1) of a
+    ratio of nothing: trials that are tied, never traded or are fewer than two measured ones would else leave luck no
+    room, however many were tried. One trial left luck no choice.
     """
     if trials < 2:
         return 0.0
-    spread = float(np.std(sharpes, ddof=1)) if len(sharpes) > 1 else 1 / math.sqrt(count - 1)
+    measured = float(np.std(sharpes, ddof=1)) if len(sharpes) > 1 else 0.0
+    spread = max(measured, 1 / math.sqrt(count - 1))
     quantiles = NORMAL.inv_cdf(1 - 1 / trials), NORMAL.inv_cdf(1 - 1 / (trials * math.e))
     return spread * ((1 - EULER) * quantiles[0] + EULER * quantiles[1])
 

@@ -41,7 +41,7 @@ def test_equal_models_are_seldom_promoted_though_their_losses_are_correlated():
 
 def test_equal_losses_prove_nothing():
     losses = np.ones(200)
-    assert diebold_mariano(losses, losses, 1) == Comparison(200, 1.0, 1.0, 0.0, 1.0)
+    assert diebold_mariano(losses, losses, 1) == Comparison(200, 1.0, 1.0, 0.0, 1.0, 1.0)
 
 
 def test_fewer_rows_than_a_week_are_refused():
@@ -49,37 +49,56 @@ def test_fewer_rows_than_a_week_are_refused():
         diebold_mariano(np.ones(100), np.zeros(100), 1)
 
 
+def test_fewer_rows_than_the_horizon_are_refused():
+    losses = np.random.default_rng(2).random((2, 200))
+    assert 0 <= diebold_mariano(losses[0], losses[1], 200).p_value <= 1
+    with pytest.raises(BadInputError, match=r"^200 rows to compare on; expected at least 201, as many as the horizon"):
+        diebold_mariano(losses[0], losses[1], 201)
+
+
+def test_worse_losses_are_the_other_tail():
+    random = np.random.default_rng(4)
+    own, other = random.normal(1, 0.2, 400) ** 2, random.normal(1.05, 0.2, 400) ** 2
+    found, turned = diebold_mariano(own, other, 1), diebold_mariano(other, own, 1)
+    assert (found.p_value, found.p_worse) == (turned.p_worse, turned.p_value)
+    assert found.p_value + found.p_worse == pytest.approx(1)
+
+
 @pytest.mark.parametrize(
     ("p_values", "expected"),
     [
-        pytest.param((0.01, 0.5), True, id="one better, one equal"),
-        pytest.param((0.03, 0.5), False, id="the level is shared among two"),
-        pytest.param((0.01, 0.99), False, id="one better, one worse"),
-        pytest.param((0.5, 0.5), False, id="equal"),
+        pytest.param([(0.01, 0.99), (0.5, 0.5)], True, id="one better, one as good"),
+        pytest.param([(0.03, 0.97), (0.5, 0.5)], False, id="the level is shared among two"),
+        pytest.param([(0.01, 0.99), (0.99, 0.01)], False, id="one better, one worse"),
+        pytest.param([(0.5, 0.5), (0.5, 0.5)], False, id="as good"),
+        pytest.param([(0.01, 0.99), (1.0, 1.0)], True, id="one better, one with equal losses"),
+        pytest.param([(1.0, 1.0), (1.0, 1.0)], False, id="equal losses"),
     ],
 )
 def test_better_is_one_group_better_and_none_worse(p_values, expected):
-    found = {group: Comparison(200, 1.0, 1.0, 0.0, p) for group, p in enumerate(p_values)}
+    found = {group: Comparison(200, 1.0, 1.0, 0.0, *p) for group, p in enumerate(p_values)}
     assert is_better(found, 0.05) is expected
 
 
 @pytest.mark.parametrize(
-    ("won", "lost", "p_value"),
+    ("won", "lost", "p_value", "p_worse"),
     [
-        pytest.param(5, 0, 1 / 32, id="five rows of five"),
-        pytest.param(0, 0, 1.0, id="no row tells them apart"),
-        pytest.param(2, 1, 0.5, id="two of three"),
-        pytest.param(1, 2, 7 / 8, id="one of three"),
+        pytest.param(5, 0, 1 / 32, 1.0, id="five rows of five"),
+        pytest.param(0, 5, 1.0, 1 / 32, id="none of five"),
+        pytest.param(0, 0, 1.0, 1.0, id="no row tells them apart"),
+        pytest.param(2, 1, 0.5, 7 / 8, id="two of three"),
+        pytest.param(1, 2, 7 / 8, 0.5, id="one of three"),
     ],
 )
-def test_mcnemar_counts_the_rows_that_one_model_alone_has_right(won, lost, p_value):
+def test_mcnemar_counts_the_rows_that_one_model_alone_has_right(won, lost, p_value, p_worse):
     agreed = [0.0] * 30 + [1.0] * 10
     challenger = np.array([0.0] * won + [1.0] * lost + agreed)
     incumbent = np.array([1.0] * won + [0.0] * lost + agreed)
     rows = len(challenger)
     found = mcnemar(challenger, incumbent)
     assert found == Comparison(
-        rows, (lost + 10) / rows, (won + 10) / rows, won - lost, pytest.approx(p_value, rel=1e-12)
+        *(rows, (lost + 10) / rows, (won + 10) / rows, won - lost),
+        *(pytest.approx(each, rel=1e-12) for each in (p_value, p_worse)),
     )
 
 

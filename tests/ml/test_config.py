@@ -142,9 +142,9 @@ def test_file_must_be_named_after_its_model(tmp_path):
 
 
 def test_override_changes_the_chosen_types_hyperparameter_or_any_other_value():
-    config = find_config(MODEL, ["num_leaves=63", "gate.significance=0.1", "horizons=[1]"])
+    config = find_config(MODEL, ["num_leaves=63", "data.minimum_rows=9", "horizons=[1]"])
     assert config.chosen_hyperparameters()["num_leaves"] == 63
-    assert config.gate.significance == 0.1
+    assert config.data.minimum_rows == 9
     assert config.horizons == (1,)
     assert find_config(MODEL, ["model_type=xgboost", "max_depth=3"]).chosen_hyperparameters()["max_depth"] == 3
     assert config.sha256 != find_config(MODEL).sha256
@@ -160,6 +160,18 @@ def test_override_changes_the_chosen_types_hyperparameter_or_any_other_value():
         ("leafs=3", "--set leafs=3: hyperparameters.lightgbm.leafs: no such key"),
         ("num_leaves", "--set num_leaves: expected key=value, e.g. num_leaves=63"),
         ("name=other", "--set name=other: name says which model it is; make a configuration of its own"),
+        *(
+            (
+                f"{key}={value}",
+                f"--set {key}={value}: {key.split('.')[0]} says what a model has to pass; change it in {MODEL}.yaml",
+            )
+            for key, value in (
+                ("gate", "{}"),
+                ("gate.significance", "0.4"),
+                ("gate.thresholds.rmse_kw_h1.maximum", "99"),
+                ("is_approval_needed", "false"),
+            )
+        ),
         ("nothing.here=1", "--set nothing.here=1: the configuration has no nothing"),
         (
             "training_window={first: 2007-02-01, last_exclusive: 2007-01-01}",

@@ -19,7 +19,7 @@ def versions(training):
     """Two registered versions, the second with other trees, and what brings the stores back to before any champion."""
     runs = []
     for overrides in (["rounds=10"], ["rounds=80"]):
-        run = training.train([*overrides, "gate.thresholds={rmse_kw_h24: {maximum: 9.0}}"], step="prepare")
+        run = training.train(overrides, "{rmse_kw_h24: {maximum: 9.0}}", step="prepare")
         for step in ("train", "evaluate"):
             run = training.train(step=step, run_id=run.run_id)
         training.context.client.set_tag(run.run_id, "lakehouse.gate", "passed")  # weak models are wanted here
@@ -94,7 +94,7 @@ def test_equal_or_worse_models_do_not_become_champion(training, runs):
     assert promote_if_better(training.context, runs[1], 2) == "version 2 is champion already"
     assert promote_if_better(training.context, runs[0], 1).startswith("version 2 is champion and newer")
     # the same model under another number: every loss is equal
-    twin = training.train(["rounds=80", "gate.thresholds={rmse_kw_h24: {maximum: 9.0}}"], step="prepare")
+    twin = training.train(["rounds=80"], "{rmse_kw_h24: {maximum: 9.0}}", step="prepare")
     for step in ("train", "evaluate", "register"):
         twin = training.train(step=step, run_id=twin.run_id)
     assert "not significantly better than version 2" in promote_if_better(training.context, twin, 3)

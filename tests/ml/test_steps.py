@@ -137,7 +137,7 @@ def test_as_of_trains_on_what_gold_was(training, run, hours):
 def test_gate_that_is_not_reached_registers_nothing(training):
     before = training.context.client.search_model_versions(f"name='{MODEL}'")
     with pytest.raises(GateFailedError, match=r"is not registered; gate failed: rmse_kw_h1 0\.\d+ <= 0\.01$"):
-        training.train(["gate.thresholds={rmse_kw_h1: {maximum: 0.01}}"])
+        training.train(thresholds="{rmse_kw_h1: {maximum: 0.01}}")
     assert len(training.context.client.search_model_versions(f"name='{MODEL}'")) == len(before)
     failed = training.context.client.search_runs(
         [training.context.client.get_experiment_by_name("power-consumption-forecasting").experiment_id],
@@ -151,7 +151,7 @@ def test_gate_that_is_not_reached_registers_nothing(training):
 
 def test_metric_that_the_gate_demands_and_nobody_measures_fails(training):
     with pytest.raises(GateFailedError, match=r"gate failed: rmse_h1 is demanded and was not measured$"):
-        training.train(["gate.thresholds={rmse_h1: {maximum: 1.0}}"])
+        training.train(thresholds="{rmse_h1: {maximum: 1.0}}")
 
 
 @pytest.mark.parametrize(

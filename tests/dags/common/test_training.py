@@ -43,8 +43,9 @@ def test_model_group_has_the_steps_of_training_in_order():
 
 
 def test_model_group_asks_a_person_where_the_yaml_says_so():
+    careful = find_config(MODEL).model_copy(update={"is_approval_needed": True})
     with DAG("d", schedule=None, start_date=datetime(2024, 1, 1, tzinfo=UTC)):
-        group = training.model_group(find_config(MODEL, ["is_approval_needed=true"]), DAILY)
+        group = training.model_group(careful, DAILY)
     assert names(group) == [*STEPS, "compare", "approve", "promote"]
     promote = group.children[f"{MODEL}.promote"]
     assert promote.arguments[:2] == ["promote", MODEL]

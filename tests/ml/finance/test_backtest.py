@@ -4,6 +4,7 @@ import pytest
 from ml.finance.backtest import (
     Market,
     buy_and_hold,
+    count_entries,
     decide,
     execute,
     hit_rate,
@@ -20,8 +21,10 @@ START = np.datetime64("2013-10-07T13:30", "m")
 def market_of(runs, returns, forecast=None, instrument=None, minutes=None):
     count = len(runs)
     starts = START + (np.arange(count) if minutes is None else np.array(minutes))
+    numbers = np.zeros(count, dtype=int) if instrument is None else np.array(instrument)
     return Market(
-        np.zeros(count, dtype=int) if instrument is None else np.array(instrument),
+        tuple(f"GEN{chr(65 + number)}.USA" for number in np.unique(numbers)),
+        numbers,
         starts,
         np.array(runs),
         np.array(returns, dtype=float),
@@ -119,3 +122,18 @@ def test_hit_rate_counts_bars_that_moved_while_a_position_was_held():
     # Held before the bars 2 to 5, of which bar 3 did not move
     assert hit_rate(market, np.array([0.0, 1.0, 1.0, 1.0, 1.0, 0.0])) == pytest.approx(2 / 3)
     assert hit_rate(market, np.zeros(6)) == 0
+
+
+@pytest.mark.parametrize(
+    ("positions", "expected"),
+    [
+        pytest.param([0] * 8, 0, id="never"),
+        pytest.param([0, 1, 1, 0, 0, 0, 0, 0], 1, id="held is not opened again"),
+        pytest.param([0, 1, -1, 0, 0, 0, 0, 0], 2, id="turned round"),
+        pytest.param([0, 1, 0, 1, 0, 0, 0, 0], 2, id="opened again"),
+        pytest.param([0, 1, 1, 1, 1, 0, 0, 0], 2, id="each instrument's own"),
+    ],
+)
+def test_entries_are_counted_over_all_instruments(positions, expected):
+    market = market_of([0] * 4 + [1] * 4, [0.0] * 8, instrument=[0] * 4 + [1] * 4)
+    assert count_entries(market, np.array(positions, dtype=float)) == expected

@@ -25,6 +25,35 @@ TEXT = config_files()[MODEL].read_text(encoding="utf-8")
             "gate: test_days needs a minimum of 20 or more", id="few test days",
         ),
         pytest.param(
+            "sharpe_net: {minimum: 1.5}", "sharpe_net: {maximum: 1.5}", "gate",
+            "gate: sharpe_net needs a minimum of 0 or more", id="the wrong side",
+        ),
+        pytest.param(
+            "sharpe_net: {minimum: 1.5}", "sharpe_net: {minimum: -9}", "gate",
+            "gate: sharpe_net needs a minimum of 0 or more", id="any Sharpe ratio",
+        ),
+        pytest.param(
+            "maximum_drawdown: {maximum: 0.20}", "maximum_drawdown: {maximum: 1.0}", "gate",
+            "gate: maximum_drawdown needs a maximum of 0.2 or less", id="any drawdown",
+        ),
+        pytest.param(
+            "diebold_mariano_p: {maximum: 0.01}", "diebold_mariano_p: {minimum: 0.01}", "gate",
+            "gate: diebold_mariano_p needs a maximum of 0.01 or less", id="any p",
+        ),
+        pytest.param(
+            "deflated_sharpe: {minimum: 0.95}", "deflated_sharpe: {minimum: 0.5}", "gate",
+            "gate: deflated_sharpe needs a minimum of 0.95 or more", id="luck as likely as not",
+        ),
+        pytest.param(
+            "  fee_bps: 5.0\n  slippage_bps: 5.0", "  fee_bps: 0.0\n  slippage_bps: 0.0", "backtest",
+            "backtest: fee_bps and slippage_bps are 0: trading that costs nothing is not", id="no costs",
+        ),
+        pytest.param(
+            "trades: {minimum: 30}", "trades: {minimum: 29}", "gate",
+            "gate: trades needs a minimum of 30 or more", id="few trades",
+        ),
+        pytest.param("    trades: {minimum: 30}\n", "", "gate", "gate: thresholds lack trades", id="any trades"),
+        pytest.param(
             "    deflated_sharpe: {minimum: 0.95}\n", "", "gate", "gate: thresholds lack deflated_sharpe", id="no luck",
         ),
         pytest.param(
@@ -56,6 +85,8 @@ def test_wrong_value_is_named_with_file_and_line(tmp_path, old, new, key, messag
     [
         ("horizon=20", f"{MODEL}.yaml:1: split.embargo_bars 70 is below window + horizon = 80"),
         ("model_type=xgboost", "--set model_type=xgboost: model_type: input should be 'gru', "),
+        ("gate.thresholds.sharpe_net.minimum=0", "--set gate.thresholds.sharpe_net.minimum=0: gate says what a model "),
+        ("is_approval_needed=false", "--set is_approval_needed=false: is_approval_needed says what a model has to "),
         ("hidden=0", "--set hidden=0: hyperparameters.gru.hidden: input should be greater than or equal to 1"),
     ],
 )

@@ -81,8 +81,21 @@ def test_one_trial_is_not_deflated_and_more_trials_are_deflated_more():
     assert len(set(left)) == 4
 
 
-def test_trials_of_which_none_was_measured_differ_as_luck_does():
-    assert best_of_luck([0.1], 100, 1250) == pytest.approx(best_of_luck(spread_sharpes(1 / 1249), 100, 1250))
+@pytest.mark.parametrize(
+    "sharpes",
+    [
+        pytest.param([0.1], id="none but its own was measured"),
+        pytest.param([0.1] * 100, id="tied"),
+        pytest.param([0.0] * 100, id="none ever traded"),
+        pytest.param([0.01, *[0.0] * 99], id="closer than luck brings them"),
+    ],
+)
+def test_trials_differ_at_least_as_luck_does(sharpes):
+    by_luck = best_of_luck(spread_sharpes(1 / 1249), 100, 1250)
+    assert by_luck > 0.07  # the best of 100 normal values is 2.53 deviations out
+    assert best_of_luck(sharpes, 100, 1250) == pytest.approx(by_luck)
+    found = Moments(0.1, 1250, 0.0, 3.0)
+    assert deflated_sharpe(found, sharpes, 100) < 0.9 < probabilistic_sharpe(found)
 
 
 def test_series_without_trades_has_no_deflated_ratio():

@@ -61,11 +61,12 @@ def test_run_keeps_curves_plots_and_weights_without_pickle(gallery, run):
         assert not [path for path in packed.rglob("*") if path.suffix in (".pkl", ".pt", ".pth", ".pickle")]
 
 
-def test_test_split_is_opened_once_and_only_after_validation_passed(gallery, run):
+def test_test_split_is_opened_once_and_only_after_validation_passed(gallery, run, gate_with):
     assert run.tags["lakehouse.test_openings"] == "1"
     assert run.tags["lakehouse.test_split"].startswith("opened once last at 20")
-    with pytest.raises(GateFailedError, match=r"gate failed: validation accuracy 0\.\d+ >= 0\.999"):
-        gallery.train(MODEL, ["gate.thresholds={accuracy: {minimum: 0.999}}", "epochs=1"])
+    failure = r"gate failed: validation accuracy 0\.\d+ >= 0\.999"
+    with gate_with(MODEL, "{accuracy: {minimum: 0.999}}"), pytest.raises(GateFailedError, match=failure):
+        gallery.train(MODEL, ["epochs=1"])
     failed = gallery.context.client.search_runs([gallery_experiment(gallery)], max_results=1)[0]
     assert failed.data.tags["lakehouse.test_split"] == "not opened: validation did not pass"
     assert "lakehouse.test_openings" not in failed.data.tags
