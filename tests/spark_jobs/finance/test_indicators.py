@@ -164,4 +164,4 @@ def test_decode_state_refuses_what_is_no_state(carry):
 
 def test_features_are_the_columns_of_the_table():
     doubles = {column.name for column in GOLD_TICK_FEATURES.columns if column.type == "double"}
-    assert set(FEATURES) == doubles - {"close"}
+    assert set(FEATURES) == doubles - {"close", "volume"}  # which are the bar's own

@@ -16,7 +16,6 @@ from lakehouse.tables.finance import (
     GOLD_TICK_FEATURES,
     GOLD_VOLUME_PROFILE_1D,
     SILVER_TRADES,
-    TABLES,
 )
 from lakehouse.tables.logs import RUNS
 from spark_jobs.finance.pipeline import BRONZE, CHAIN, run_pipeline
@@ -34,7 +33,7 @@ def land(lake, binance_zip, day, count=30):
 
 
 def mains(lake):
-    return {table.identifier: lake.main(table) for table in TABLES if table.kind == "data"}
+    return {table.identifier: lake.main(table) for job in (*BRONZE, *CHAIN) for table in job.tables}
 
 
 def outcomes(lake):
