@@ -14,9 +14,10 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from spark_jobs import publish, run, stage
+from spark_jobs import publish, run, silver_files, stage
 from spark_jobs.command_line import build_request, parse_arguments
 
 
@@ -56,6 +57,9 @@ def main(module: str, moment: str, protection: str, *arguments: str) -> None:
     job = importlib.import_module(module).JOB
     request = build_request(parse_arguments(list(arguments), ""), "victim")
     if protection == "unprotected":
+        silver_files.stage_files = lambda branch, *what, **how: stage.stage_files(
+            replace(branch, name="main"), *what, **how
+        )
         stage.Branch.writable_name = property(lambda branch: branch.table.full_name)
         stage.Branch.read = lambda branch: branch.spark.table(branch.table.full_name)
     match moment:
