@@ -17,7 +17,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from spark_jobs import publish, run, silver_files, stage
+from lakehouse.counts import count_by
+from spark_jobs import publish, run, silver, silver_files, stage
 from spark_jobs.command_line import build_request, parse_arguments
 
 
@@ -60,6 +61,7 @@ def main(module: str, moment: str, protection: str, *arguments: str) -> None:
         silver_files.stage_files = lambda branch, *what, **how: stage.stage_files(
             replace(branch, name="main"), *what, **how
         )
+        silver.count_by = lambda *what, **how: count_by(*what, **{**how, "reference": "main"})
         stage.Branch.writable_name = property(lambda branch: branch.table.full_name)
         stage.Branch.read = lambda branch: branch.spark.table(branch.table.full_name)
     match moment:
