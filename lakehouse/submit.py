@@ -20,6 +20,9 @@ from lakehouse.spark_home import submit_command, submit_environment
 JVM_NOISE = (b"WARNING: Using incubator modules: jdk.incubator.vector", b"Picked up JAVA_TOOL_OPTIONS:")
 """Lines that every JVM of Spark 4 prints and no option silences."""
 
+EVERY_DOMAIN = ROOT / "spark_jobs" / "pipeline.py"
+"""The pipelines of all domains, in one session."""
+
 INTERRUPTED = 130
 """What a shell reports for a process that Ctrl-C ended."""
 

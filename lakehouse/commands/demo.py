@@ -15,8 +15,6 @@ from lakehouse.errors import ExitCode
 if TYPE_CHECKING:
     from rich.console import Console
 
-DOMAINS = ("finance", "energy", "vision")
-"""What the demo builds, in this order."""
 MODELS = {
     "generated_household_lgbm": "the load of the generated household",
     "generated_tick_gru": "returns of generated trades, which carry no signal: the gate is to refuse it",
@@ -41,7 +39,7 @@ def demo(
     from lakehouse.console import console
     from lakehouse.overview import print_runs, runs_since
     from lakehouse.settings import settings
-    from lakehouse.submit import build_report
+    from lakehouse.submit import EVERY_DOMAIN, build_report, spark_submit
 
     here, screen = settings(), console()
     require_ready(here)
@@ -50,7 +48,7 @@ def demo(
         land_files(folder, screen)
     screen.print("starting Spark: bronze, silver, gold, each audited before it is published (two minutes) ...")
     started_at = datetime.now(UTC)
-    code = build_tables(landing or str(folder))
+    code = spark_submit(EVERY_DOMAIN, ["--landing", landing or str(folder)])
     runs = runs_since(here, started_at)
     if runs:
         print_runs(screen, runs)
@@ -78,19 +76,6 @@ def land_files(folder: Path, screen: Console) -> None:
     screen.print(f"  generated: 1 meter, {power.rows:,} readings, days [{power.first}, {power.last_exclusive})")
     images = write_demo_images(folder)
     screen.print(f"  real: {images.train + images.test:,} handwritten digits that come with scikit-learn")
-
-
-def build_tables(landing: str) -> int:
-    """Run every domain's chain; the first that fails ends it with its exit code."""
-    from lakehouse.submit import find_pipeline, spark_submit
-
-    worst = 0
-    for domain in DOMAINS:
-        code = spark_submit(find_pipeline(domain), ["--landing", landing])
-        if code not in (ExitCode.DONE, ExitCode.QUARANTINED):
-            return code
-        worst = max(worst, code)
-    return worst
 
 
 def train_models(screen: Console) -> int:

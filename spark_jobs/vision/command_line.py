@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 from lakehouse.catalog import require_tables
 from lakehouse.errors import ExitCode
 from lakehouse.tables.finance import BRONZE_FILES
+from spark_jobs.chain import PASSING
 from spark_jobs.command_line import finish, parse_arguments, tell
 from spark_jobs.job import Job, Request
 from spark_jobs.run import run
 from spark_jobs.vision.sets import requests_per_set
-
-PASSING = (ExitCode.DONE, ExitCode.QUARANTINED)
 
 
 def run_sets(request: Request, jobs_of: Callable[[str], Sequence[Job]]) -> ExitCode:

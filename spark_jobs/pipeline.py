@@ -1,0 +1,41 @@
+"""The pipelines of all domains in one session, one after the other: a session that runs already is a quick start.
+
+Reads   the landing folder
+Writes  bronze, silver and gold of every domain
+
+Each takes from the landing folder the files that are its own, for every day and image set that they hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import spark_jobs.energy.pipeline
+import spark_jobs.finance.pipeline
+import spark_jobs.vision.pipeline
+from lakehouse.errors import ExitCode
+from spark_jobs.chain import PASSING
+from spark_jobs.command_line import finish, parse_arguments
+from spark_jobs.job import Request
+
+Pipeline = Callable[[Request], ExitCode]
+PIPELINES: tuple[Pipeline, ...] = (
+    spark_jobs.finance.pipeline.run_pipeline,
+    spark_jobs.energy.pipeline.run_pipeline,
+    spark_jobs.vision.pipeline.run_pipeline,
+)
+
+
+def run_pipelines(request: Request, pipelines: Sequence[Pipeline] = PIPELINES) -> ExitCode:
+    """Run every domain's chain; the first that fails ends the whole with its exit code."""
+    worst = ExitCode.DONE
+    for run_pipeline in pipelines:
+        code = run_pipeline(request)
+        if code not in PASSING:
+            return code
+        worst = max(worst, code)
+    return worst
+
+
+if __name__ == "__main__":
+    finish(parse_arguments(None, __doc__ or ""), "pipeline", run_pipelines)
