@@ -124,7 +124,6 @@ def prepare(context: Context, run: TrainingRun) -> TrainingRun:
     log_parameters(context, run)
     log_dataset(context, run, rows)
     context.client.log_text(run.run_id, run.config.as_json(), "config.json")
-    context.client.log_text(run.run_id, json.dumps(environment(), indent=1), "environment.json")
     context.client.log_metric(run.run_id, "rows", rows.num_rows)
     context.say(f"prepare: {rows.num_rows} rows, tag {run.pin.tag}, no leak found")
     return mark(context, run, "prepare")
@@ -186,6 +185,7 @@ def train(context: Context, run: TrainingRun) -> TrainingRun:
     for name, values in errors.items():
         for number, value in enumerate(values):
             context.client.log_metric(run.run_id, name, value, step=number)
+    context.client.log_text(run.run_id, json.dumps(environment(), indent=1), "environment.json")
     return mark(context, run, "train", {"model_sha256": sha256})
 
 

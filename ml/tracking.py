@@ -231,9 +231,16 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def environment() -> dict[str, str]:
-    """Return what a result may depend on outside of the configuration."""
+    """Return what a result may depend on outside of the configuration, where and after it was computed."""
     found = {"python": sys.version.split()[0], "platform": platform.platform(), "machine": platform.machine()}
+    found["cuda_device"] = cuda_device()
     return found | {name: package_version(name) for name in RECORDED_PACKAGES}
+
+
+def cuda_device() -> str:
+    """Return the accelerator that torch computes on; empty where there is none or nothing has loaded torch."""
+    torch = sys.modules.get("torch")
+    return str(torch.cuda.get_device_name()) if torch and torch.cuda.is_available() else ""
 
 
 def package_version(name: str) -> str:

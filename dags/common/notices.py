@@ -15,9 +15,10 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import BaseHook
-from airflow.sdk.definitions.callback import SyncCallback
+from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.exceptions import AirflowNotFoundException
+from asgiref.sync import sync_to_async
 
 from dags.common.ending import one_line
 from dags.common.schedules import first_day, last_day_exclusive
@@ -47,19 +48,23 @@ def by_hand(task: Any) -> str:
     return f"clear the task {task.task_id} in Airflow"
 
 
-def notify_deadline(dag_id: str, minutes: int, **details: Any) -> None:
-    """Tell that a run was not over in time; `details` are Airflow's."""
+async def notify_deadline(dag_id: str, minutes: int, **details: Any) -> None:
+    """Tell that a run was not over in time; `details` are Airflow's.
+
+    The triggerer awaits it: a callback that the scheduler's executor runs may not read connections (Airflow 3.3).
+    """
     run = (details.get("context") or {}).get("dag_run") or {}
     run_id = run.get("dag_run_id", run.get("run_id", "")) if isinstance(run, dict) else run.run_id
     subject = f"{dag_id} is late"
     text = f"{subject}: run {run_id or '(not named)'} was not over {minutes} minutes after it was queued"
-    send(subject, f"{text}\nBy hand: lakehouse status, then the run's page in Airflow", details.get("context") or {})
+    text += "\nBy hand: lakehouse status, then the run's page in Airflow"
+    await sync_to_async(send)(subject, text, details.get("context") or {})
 
 
 def deadline(dag_id: str) -> DeadlineAlert:
     """Return the alert of a Dag whose run takes longer than LAKEHOUSE_DEADLINE_MINUTES."""
     minutes = settings().deadline_minutes
-    callback = SyncCallback(notify_deadline, kwargs={"dag_id": dag_id, "minutes": minutes})
+    callback = AsyncCallback(notify_deadline, kwargs={"dag_id": dag_id, "minutes": minutes})
     return DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, timedelta(minutes=minutes), callback)
 
 

@@ -43,6 +43,8 @@ class SparkJobOperator(SparkSubmitOperator):
     def __init__(self, *, script: str, table: str = "", arguments: Sequence[str] = (), **kwargs: Any) -> None:
         if table:
             kwargs.setdefault("outlets", [AssetAlias(f"published {table}")])
+        # A backfill counts its runs apart from max_active_runs; two at one table would only plan again
+        kwargs.setdefault("max_active_tis_per_dag", 1)
         super().__init__(
             application=str(ROOT / "spark_jobs" / script),
             application_args=list(arguments),

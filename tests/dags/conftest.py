@@ -9,9 +9,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,41 @@ WAIT_S = 1500
 Condition = Callable[[dict[str, str]], bool]
 
 
+class Webhook(BaseHTTPRequestHandler):
+    """Takes what is posted."""
+
+    def do_POST(self) -> None:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.messages.append((self.path, json.loads(content)))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@contextmanager
+def serve_webhook() -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
+    """Serve a webhook that listens; gives its connection, as Airflow reads it, and what was posted to it."""
+    server = HTTPServer(("127.0.0.1", 0), Webhook)
+    server.messages = []
+    address = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield json.dumps({"conn_type": "slackwebhook", "host": address, "password": "T0/B0/xyz"}), server.messages
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def slack(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    """What is posted to the webhook of the connection for notices."""
+    with serve_webhook() as (connection, messages):
+        monkeypatch.setenv("AIRFLOW_CONN_LAKEHOUSE_SLACK", connection)
+        yield messages
+
+
 @dataclass
 class Orchestra:
     """The services of `lakehouse up` in a folder of their own, and Airflow's REST interface."""
@@ -43,6 +81,8 @@ class Orchestra:
     session: requests.Session = field(default_factory=requests.Session)
     address: str = ""
     canary: str = CANARY
+    notices: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """What was posted to the webhook."""
 
     def lakehouse(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the command line as a user would."""
@@ -135,16 +175,19 @@ def orchestra(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         "LAKEHOUSE_FINANCE_SCHEDULE": "manual",
         "LAKEHOUSE_FORECAST_SCHEDULE": "manual",
         "LAKEHOUSE_MAINTENANCE_SCHEDULE": "manual",
+        "LAKEHOUSE_DEADLINE_MINUTES": "1",
         "LAKEHOUSE_AIRFLOW_PORT": str(processes.choose_port(0)),
         "LAKEHOUSE_S3_SECRET_ACCESS_KEY": CANARY,
     }
     outer = {name: value for name, value in os.environ.items() if not name.startswith(("LAKEHOUSE_", "AIRFLOW"))}
-    found = Orchestra(read_settings(values), outer | values)
-    try:
-        found.up()
-        yield found
-    finally:
-        found.lakehouse("down")
+    with serve_webhook() as (connection, messages):
+        variables = outer | values | {"AIRFLOW_CONN_LAKEHOUSE_SLACK": connection}
+        found = Orchestra(read_settings(values), variables, notices=messages)
+        try:
+            found.up()
+            yield found
+        finally:
+            found.lakehouse("down")
 
 
 class Browser:

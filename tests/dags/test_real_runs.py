@@ -133,6 +133,27 @@ def test_train_model_fails_at_once_where_there_is_too_little_data(orchestra):
     assert "--set=num_leaves=7" in orchestra.log("train_model", run, "prepare")
 
 
+def test_notices_tell_what_failed_and_what_is_late(orchestra, first_day):
+    """The run that failed in the test before this one, and the first one, which took longer than the minute allowed."""
+    late = f"finance_tick is late: run {first_day} was not over 1 minutes after it was queued"
+    assert await_notice(orchestra, late).splitlines()[1].startswith("By hand: lakehouse status")
+    failed = await_notice(orchestra, "train_model.prepare failed for ")
+    assert "exit code 2, not retried: gold.load_hourly has" in failed
+    assert "By hand: python -m lakehouse train household_power_lgbm --step prepare" in failed
+
+
+def await_notice(orchestra, beginning: str) -> str:
+    """Wait until a notice came that begins so, and return it."""
+    deadline = time.monotonic() + 120
+    while True:
+        texts = [message["text"] for _, message in orchestra.notices]
+        for text in texts:
+            if text.startswith(beginning):
+                return text
+        assert time.monotonic() < deadline, texts
+        time.sleep(1)
+
+
 def test_a_killed_task_and_a_killed_scheduler_end_well_with_one_publish(orchestra, first_day):
     third = date(2019, 10, 13)
     run = orchestra.trigger("finance_tick", first_day=str(SECOND), last_day_exclusive=str(third))
