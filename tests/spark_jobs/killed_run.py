@@ -14,7 +14,10 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import date
+from functools import partial
 from pathlib import Path
 
 from lakehouse.counts import count_by
@@ -53,19 +56,29 @@ def kill_at_fast_forward(number: int) -> None:
     publish.fast_forward = fast_forward
 
 
+def commit_to_main(
+    branch: stage.Branch, files: Iterable[stage.DataFile], days: Sequence[date], *, kill_after_first: bool, **how: bool
+) -> Sequence[date]:
+    """Commit each file to `main` when its turn comes, as a writer does that knows no branch."""
+    for file in files:
+        stage.stage_files(replace(branch, name="main"), [file], days, **how)
+        if kill_after_first:
+            kill()
+        how = {}  # only the first takes the place of the days' rows
+    return days
+
+
 def main(module: str, moment: str, protection: str, *arguments: str) -> None:
     """Arrange the kill and run the job; it must not come back."""
     job = importlib.import_module(module).JOB
     request = build_request(parse_arguments(list(arguments), ""), "victim")
     if protection == "unprotected":
-        silver_files.stage_files = lambda branch, *what, **how: stage.stage_files(
-            replace(branch, name="main"), *what, **how
-        )
+        silver_files.stage_files = partial(commit_to_main, kill_after_first=moment == "while writing")
         silver.count_by = lambda *what, **how: count_by(*what, **{**how, "reference": "main"})
         stage.Branch.writable_name = property(lambda branch: branch.table.full_name)
         stage.Branch.read = lambda branch: branch.spark.table(branch.table.full_name)
     match moment:
-        case "while writing":
+        case "while writing" if protection == "protected":
             kill_while_writing(request.settings.home / "warehouse" / job.table.layer / job.table.name)
         case "between write and audit":
             publish.audit_all = kill
@@ -77,6 +90,8 @@ def main(module: str, moment: str, protection: str, *arguments: str) -> None:
             publish.drop_branch = kill
         case "before the record":
             run.record = kill
+        case "while writing":
+            pass  # after the first file, in commit_to_main
         case _:
             raise SystemExit(f"no such moment: {moment}")
     run.run(job, request)

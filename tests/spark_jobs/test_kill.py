@@ -160,7 +160,7 @@ def test_run_killed_before_it_publishes_leaves_main_and_is_repeated(scene, momen
     assert digests(lake) == scene.undisturbed
 
 
-@pytest.mark.parametrize("moment", BEFORE_PUBLISH[1:])  # while tasks write files, nothing is committed anywhere
+@pytest.mark.parametrize("moment", BEFORE_PUBLISH)
 def test_control_run_that_writes_to_main_is_seen_when_killed(scene, moment):
     lake = scene.put_back("silver")
     before = mains(lake)
