@@ -54,7 +54,7 @@ test: setup-dev $(STAMPS)/torch ## all tests; ARGS="-k name" picks some; real fi
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-stack: setup-dev stack ## tests over the real servers, started natively; ARGS="-k name" picks some
-	@$(BIN)/python -m pytest tests/stack --run-stack $(ARGS)
+	@$(BIN)/python -m pytest tests/stack $(ARGS)
 
 lint: setup-dev ## ruff, mypy, import-linter
 	@$(BIN)/ruff check .

@@ -36,7 +36,16 @@ fetch_app = typer.Typer(
 )
 app.add_typer(fetch_app, name="fetch")
 
-for command in (reading.doctor, demo, jobs.run, reading.tables, jobs.migrate, reading.query, jobs.report):
+for command in (
+    reading.doctor,
+    demo,
+    fetching.land,
+    jobs.run,
+    reading.tables,
+    jobs.migrate,
+    reading.query,
+    jobs.report,
+):
     app.command()(command)
 for command in (services.up, services.down, services.status, services.reset):
     app.command()(command)
