@@ -12,11 +12,15 @@ import pytest
 from browser import Browser, find_browser
 from orchestra import Orchestra
 
+from lakehouse.demo_images import write_demo_images
+from lakehouse.demo_power import write_demo_power
 from lakehouse.generated import stack_folder
 from lakehouse.services import processes
-from lakehouse.settings import Settings, read_settings
+from lakehouse.settings import read_settings
 
 TIMEOUT_S = 2400
+DAYS = {"first_day": "2019-10-11", "last_day_exclusive": "2019-10-12"}
+MODEL = "generated_household_lgbm"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -71,9 +75,40 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def stack_settings(stack: Stack) -> Settings:
-    """The settings that jobs of the stack find by themselves."""
-    return stack.settings
+def files(real_data, tmp_path_factory) -> Path:
+    """A real day of trades, sixty generated days of a meter, real digits."""
+    folder = tmp_path_factory.mktemp("files")
+    day = "XRPETH/XRPETH-trades-2019-10-11.zip"
+    (folder / "ticks" / "XRPETH").mkdir(parents=True)
+    shutil.copyfile(real_data / "ticks" / "binance" / day, folder / "ticks" / day)
+    write_demo_power(folder)
+    write_demo_images(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def through_airflow(stack, files):
+    """Every domain's Dag, run over the files in the bucket; returns the states of each run's tasks."""
+    assert stack.run("land", str(files)).startswith("6 files at s3://landing")
+    meters = {"first_day": "2025-01-01", "last_day_exclusive": "2027-01-01", "retrain": "no"}
+    wanted = {
+        "finance_tick": {**DAYS, "retrain": "no"},
+        "energy_forecast": meters,
+        "vision_classifier": {"datasets": ["digits"], "retrain": "no"},
+    }
+    runs = {dag: stack.trigger(dag, **conf) for dag, conf in wanted.items()}
+    states = {}
+    for dag, run in runs.items():
+        ended = stack.wait(dag, run)
+        states[dag] = stack.states(dag, run)
+        assert ended == "success", (dag, states[dag])
+    return runs, states
+
+
+@pytest.fixture(scope="session")
+def trained(stack, through_airflow):
+    """A model trained, registered and promoted on the stack."""
+    return stack.run("train", MODEL)
 
 
 @pytest.fixture

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from lakehouse.catalog import read_log
-from lakehouse.demo_images import write_demo_images
-from lakehouse.demo_power import write_demo_power
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY
 from lakehouse.tables.finance import (
     BRONZE_TRADES,
@@ -22,43 +19,11 @@ from lakehouse.tables.finance import (
 from lakehouse.tables.logs import RUNS
 from lakehouse.tables.vision import gold_images
 
-DAYS = {"first_day": "2019-10-11", "last_day_exclusive": "2019-10-12"}
 MODEL = "generated_household_lgbm"
 TABLES = (
     *(BRONZE_TRADES, SILVER_TRADES, GOLD_BARS_1M, GOLD_TICK_FEATURES, GOLD_VOLUME_PROFILE_1D),
     *(GOLD_LOAD_HOURLY, gold_images("digits")),
 )
-
-
-@pytest.fixture(scope="session")
-def files(real_data, tmp_path_factory) -> Path:
-    """A real day of trades, sixty generated days of a meter, real digits."""
-    folder = tmp_path_factory.mktemp("files")
-    day = "XRPETH/XRPETH-trades-2019-10-11.zip"
-    (folder / "ticks" / "XRPETH").mkdir(parents=True)
-    shutil.copyfile(real_data / "ticks" / "binance" / day, folder / "ticks" / day)
-    write_demo_power(folder)
-    write_demo_images(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def through_airflow(stack, files):
-    """Every domain's Dag, run over the files in the bucket; returns the states of each run's tasks."""
-    assert stack.run("land", str(files)).startswith("6 files at s3://landing")
-    meters = {"first_day": "2025-01-01", "last_day_exclusive": "2027-01-01", "retrain": "no"}
-    wanted = {
-        "finance_tick": {**DAYS, "retrain": "no"},
-        "energy_forecast": meters,
-        "vision_classifier": {"datasets": ["digits"], "retrain": "no"},
-    }
-    runs = {dag: stack.trigger(dag, **conf) for dag, conf in wanted.items()}
-    states = {}
-    for dag, run in runs.items():
-        ended = stack.wait(dag, run)
-        states[dag] = stack.states(dag, run)
-        assert ended == "success", (dag, states[dag])
-    return runs, states
 
 
 @pytest.fixture(scope="session")
@@ -80,12 +45,6 @@ def embedded(files, lakes, spark, tmp_path_factory):
     assert energy.run_pipeline(found.request(landing=files)) == 0
     assert vision.run_pipeline(found.request(["digits"], landing=files)) == 0
     return found
-
-
-@pytest.fixture(scope="session")
-def trained(stack, through_airflow):
-    """A model trained, registered and promoted on the stack."""
-    return stack.run("train", MODEL)
 
 
 def test_tables_have_the_digests_of_the_embedded_profile(lake, embedded):
