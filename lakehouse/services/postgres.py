@@ -198,7 +198,7 @@ def make_role(admin: Any, name: str, password: str) -> None:
     admin.execute(sql.SQL(statement).format(sql.Identifier(name), sql.Literal(verifier)))
 
 
-def uri(settings: Settings, role: str, port: int, driver: str = "postgresql+psycopg") -> str:
+def uri(settings: Settings, role: str, port: int) -> str:
     """Return how SQLAlchemy reaches a role's database; it holds the password, so it is never printed."""
     password = read_secret(settings.home, DATABASES[role])  # letters, digits, - and _: nothing to quote
-    return f"{driver}://{role}:{password}@127.0.0.1:{port}/{role}"
+    return f"postgresql+psycopg://{role}:{password}@{settings.postgres_host}:{port}/{role}"

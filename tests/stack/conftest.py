@@ -89,7 +89,7 @@ def files(real_data, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def through_airflow(stack, files):
     """Every domain's Dag, run over the files in the bucket; returns the states of each run's tasks."""
-    assert stack.run("land", str(files)).startswith("6 files at s3://landing")
+    assert stack.run("land", str(files)).startswith("7 files at s3://landing")
     meters = {"first_day": "2025-01-01", "last_day_exclusive": "2027-01-01", "retrain": "no"}
     wanted = {
         "finance_tick": {**DAYS, "retrain": "no"},

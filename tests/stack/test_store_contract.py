@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
@@ -34,7 +34,7 @@ class Endpoint:
 
     url: str
     key: str
-    secret: str
+    secret: str = field(repr=False)
     region: str
     bucket: str
 
