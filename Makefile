@@ -50,11 +50,12 @@ demo: setup ## ticks from files to audited gold tables and a report; LANDING=<di
 test: setup-dev $(STAMPS)/torch ## all tests; ARGS="-k name" picks some; real files from LAKEHOUSE_REAL_DATA
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: setup-dev ## ruff, mypy, import-linter
+lint: setup-dev ## ruff, mypy, import-linter, sqlfluff
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/sqlfluff lint --nocolor --disable-progress-bar sql
 
 docs: setup ## docs/data-dictionary.md from the table declarations
 	@$(BIN)/python -m lakehouse.dictionary
