@@ -40,7 +40,7 @@ app.add_typer(sql_app, name="sql")
 
 for command in (reading.doctor, demo, jobs.run, reading.tables, jobs.migrate, reading.query, jobs.report):
     app.command()(command)
-for command in (services.up, services.down, services.status):
+for command in (services.up, services.down, services.status, services.reset):
     app.command()(command)
 app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})(
     services.airflow
