@@ -48,7 +48,8 @@ app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args"
 for fetch in (fetching.binance, fetching.power, fetching.mnist, fetching.cifar10):
     fetch_app.command()(fetch)
 sql_app.command("list")(sql.show)
-sql_app.command()(sql.run)
+for sql_command in (sql.apply, sql.run):
+    sql_app.command()(sql_command)
 for plugged in entry_points(group=COMMANDS):
     app.command()(plugged.load())
 

@@ -29,7 +29,7 @@ from lakehouse.stack_parts import postgres_programs
 
 ADMIN = "postgres"
 ACCOUNT = "postgres"
-DATABASES = {CATALOG_ROLE: "catalog", "airflow": "airflow_db", "mlflow": "mlflow_db"}
+DATABASES = {CATALOG_ROLE: "catalog", "airflow": "airflow_db", "mlflow": "mlflow_db", "trino": "trino_db"}
 """Roles, each the owner of the database of its name, and the secrets that hold their passwords."""
 READER = "catalog_reader"
 """May read the catalog and nothing else: Trino's role. Its secret has the same name."""
