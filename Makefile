@@ -60,11 +60,12 @@ test: setup-dev $(STAMPS)/torch ## all tests; ARGS="-k name" picks some; real fi
 test-stack: setup-dev stack ## tests over the real servers, started natively; ARGS="-k name" picks some
 	@$(BIN)/python -m pytest tests/stack $(ARGS)
 
-lint: setup-dev ## ruff, mypy, import-linter
+lint: setup-dev ## ruff, mypy, import-linter, sqlfluff
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/sqlfluff lint --nocolor --disable-progress-bar sql
 
 docs: setup ## docs/data-dictionary.md from the table declarations
 	@$(BIN)/python -m lakehouse.dictionary

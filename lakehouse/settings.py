@@ -79,6 +79,12 @@ class Settings(BaseModel):
     postgres_port: int = Field(default=15432, ge=1024, le=65535, description="Stack; a free one if taken.")
     s3_port: int = Field(default=7070, ge=1024, le=65535, description="Stack; a free one if taken.")
     trino_port: int = Field(default=18443, ge=1024, le=65535, description="Stack; a free one if taken.")
+    trino_host: str = "127.0.0.1"
+    trino_user: str = Field(default="", description="Login at a Trino elsewhere; ours has admin and analyst.")
+    trino_password: SecretStr = SecretStr("")
+    trino_certificate: str = Field(
+        default="", description="File with the certificate of a Trino elsewhere; empty: as this machine trusts."
+    )
     airflow_tasks_at_once: int = Field(
         default=2, ge=1, le=64, description="Tasks that run at once; each Spark job takes driver_memory."
     )

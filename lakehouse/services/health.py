@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import requests
 
 from lakehouse.errors import LakehouseError, UnavailableError
-from lakehouse.services import postgres, processes, s3
+from lakehouse.services import postgres, processes, s3, trino
 from lakehouse.settings import Settings
 
 Say = Callable[[str], None]
@@ -98,6 +98,8 @@ def answers(settings: Settings, name: str, port: int) -> bool:
         return postgres.is_ready(settings, port)
     if name == "s3":
         return s3.is_ready(port)
+    if name == "trino":
+        return trino.is_ready(settings, port)
     page = {"api-server": "/api/v2/monitor/health", "mlflow": "/health"}.get(name, "/")
     try:
         return requests.get(f"http://127.0.0.1:{port}{page}", timeout=5).ok

@@ -29,7 +29,7 @@ from lakehouse.stack_parts import postgres_programs
 
 ADMIN = "postgres"
 ACCOUNT = "postgres"
-DATABASES = {CATALOG_ROLE: "catalog", "airflow": "airflow_db", "mlflow": "mlflow_db"}
+DATABASES = {CATALOG_ROLE: "catalog", "airflow": "airflow_db", "mlflow": "mlflow_db", "trino": "trino_db"}
 """Roles, each the owner of the database of its name, and the secrets that hold their passwords."""
 READER = "catalog_reader"
 """May read the catalog and nothing else: Trino's role. Its secret has the same name."""
@@ -198,7 +198,7 @@ def make_role(admin: Any, name: str, password: str) -> None:
     admin.execute(sql.SQL(statement).format(sql.Identifier(name), sql.Literal(verifier)))
 
 
-def uri(settings: Settings, role: str, port: int) -> str:
+def uri(settings: Settings, role: str, port: int, driver: str = "postgresql+psycopg") -> str:
     """Return how SQLAlchemy reaches a role's database; it holds the password, so it is never printed."""
     password = read_secret(settings.home, DATABASES[role])  # letters, digits, - and _: nothing to quote
-    return f"postgresql+psycopg://{role}:{password}@{settings.postgres_host}:{port}/{role}"
+    return f"{driver}://{role}:{password}@{settings.postgres_host}:{port}/{role}"

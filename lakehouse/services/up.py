@@ -17,11 +17,12 @@ from pathlib import Path
 
 from lakehouse.errors import UnavailableError
 from lakehouse.generated import read_addresses, secret_file, stack_folder
-from lakehouse.services import airflow, mlflow, postgres, processes
+from lakehouse.services import airflow, mlflow, postgres, processes, trino
 from lakehouse.services.health import Say, StartFailedError, State, wait_until_healthy
 from lakehouse.services.plan import Plan
 from lakehouse.services.stores import generate, require_parts, start_due, start_stores
 from lakehouse.settings import Settings
+from lakehouse.sql_trino import ANALYST
 
 STORES = ("postgres", "s3")
 """Ended last, since what the others still have to write goes there."""
@@ -31,6 +32,7 @@ def plan_services(settings: Settings, ports: Mapping[str, int]) -> list[Plan]:
     """Return every service but the stores in the order of their starts."""
     own = airflow.environment(settings, ports["api-server"])
     served = (sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(settings.reports))
+    last = [trino.plan(settings, ports["trino"])] if settings.profile == "stack" else []
     return [
         Plan("api-server", ("airflow", "api-server", "--workers", "1"), own, ports["api-server"]),
         Plan("scheduler", ("airflow", "scheduler", "--skip-serve-logs"), own),
@@ -38,6 +40,7 @@ def plan_services(settings: Settings, ports: Mapping[str, int]) -> list[Plan]:
         Plan("triggerer", ("airflow", "triggerer", "--skip-serve-logs"), own),
         mlflow.plan(settings, ports["mlflow"], own, ports.get("postgres", 0)),
         Plan("reports", (*served, str(ports["reports"])), plain(own), ports["reports"]),
+        *last,
     ]
 
 
@@ -64,6 +67,7 @@ def bring_up(settings: Settings, say: Say) -> list[State]:
         if is_stack:
             settings = generate(settings, {name: ports[name] for name in (*STORES, "mlflow", "trino")})
             start_stores(settings, ports, say)
+            trino.prepare(settings, ports["postgres"])
         plans = plan_services(settings, ports)
         if any(plan.name not in alive for plan in plans):
             prepare(settings, plans[0].environment, say)
@@ -164,4 +168,7 @@ def pages(settings: Settings, states: list[State]) -> list[str]:
         login = secret_file(settings.home, "mlflow_login")
         mlflow_page += f"  user {settings.mlflow_user}, password in {login}"
     lines.append(mlflow_page)
+    if "trino" in ports:
+        password = secret_file(settings.home, f"trino_{ANALYST}")
+        lines.append(f"Trino    https://127.0.0.1:{ports['trino']}  user {ANALYST}, password in {password}")
     return [*lines, f"reports  http://127.0.0.1:{ports['reports']}", f"logs     {settings.logs}"]
