@@ -33,7 +33,7 @@ ifeq ($(LAKEHOUSE_REAL_DATA),)
 unexport LAKEHOUSE_REAL_DATA
 endif
 
-.PHONY: help setup setup-dev demo test lint lock docs doctor clean
+.PHONY: help setup setup-dev stack compose demo test test-stack lint lock docs doctor clean
 
 help: ## list the targets
 	@echo 'make <target>; each does its own set-up. First use: make demo'
@@ -44,17 +44,28 @@ setup: $(STAMPS)/archive ## Python environment in .venv (PYTHON=python3.12 picks
 
 setup-dev: $(STAMPS)/dev $(STAMPS)/archive
 
+stack: setup ## what profile stack starts natively, into .stack: Trino, the S3 server; PostgreSQL is the system's
+	@$(BIN)/python -m lakehouse.fetch_parts
+
+compose: setup ## profile stack in containers: secrets into .compose, then docker compose up
+	@$(BIN)/python -m lakehouse.compose files
+	@docker compose up --build --detach --wait
+
 demo: setup ## ticks from files to audited gold tables and a report; LANDING=<dir> takes your files
 	@$(BIN)/lakehouse demo $(if $(LANDING),--landing "$(LANDING)")
 
 test: setup-dev $(STAMPS)/torch ## all tests; ARGS="-k name" picks some; real files from LAKEHOUSE_REAL_DATA
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: setup-dev ## ruff, mypy, import-linter
+test-stack: setup-dev stack ## tests over the real servers, started natively; ARGS="-k name" picks some
+	@$(BIN)/python -m pytest tests/stack $(ARGS)
+
+lint: setup-dev ## ruff, mypy, import-linter, sqlfluff
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/sqlfluff lint --nocolor --disable-progress-bar sql
 
 docs: setup ## docs/data-dictionary.md from the table declarations
 	@$(BIN)/python -m lakehouse.dictionary
@@ -63,14 +74,14 @@ doctor: setup ## what is missing or wrong here, with the line that mends it
 	@$(BIN)/lakehouse doctor
 
 lock: $(STAMPS)/tools ## requirements*.txt from requirements*.in, the newest versions that fit, with hashes
-	@for name in requirements-tools requirements requirements-dev; do \
+	@for name in requirements-tools requirements requirements-dev requirements-stack; do \
 	    $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	        --upgrade --output-file $$name.txt $$name.in; \
+	        --upgrade $$(test $$name != requirements-stack || echo --no-deps) --output-file $$name.txt $$name.in; \
 	    echo "$$name.txt"; \
 	done
 
 clean: ## remove .venv, jars and caches; tables and landing files stay
-	@rm -rf $(VENV) .jars .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
+	@rm -rf $(VENV) .jars .stack .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(STAMPS)/python:

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from lakehouse.commands import fetching, jobs, reading, services
+from lakehouse.commands import fetching, jobs, reading, services, sql
 from lakehouse.commands.demo import demo
 from lakehouse.errors import ExitCode, LakehouseError
 
@@ -35,16 +35,30 @@ fetch_app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(fetch_app, name="fetch")
+sql_app = typer.Typer(help="The views and example queries in sql/.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(sql_app, name="sql")
 
-for command in (reading.doctor, demo, jobs.run, reading.tables, jobs.migrate, reading.query, jobs.report):
+for command in (
+    reading.doctor,
+    demo,
+    fetching.land,
+    jobs.run,
+    reading.tables,
+    jobs.migrate,
+    reading.query,
+    jobs.report,
+):
     app.command()(command)
-for command in (services.up, services.down, services.status):
+for command in (services.up, services.down, services.status, services.reset):
     app.command()(command)
 app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})(
     services.airflow
 )
 for fetch in (fetching.binance, fetching.power, fetching.mnist, fetching.cifar10):
     fetch_app.command()(fetch)
+sql_app.command("list")(sql.show)
+for sql_command in (sql.apply, sql.run):
+    sql_app.command()(sql_command)
 for plugged in entry_points(group=COMMANDS):
     app.command()(plugged.load())
 

@@ -10,22 +10,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import psutil
 
+from lakehouse.doctor_stack import check_catalog_server, check_parts, check_store
 from lakehouse.errors import BadInputError
+from lakehouse.finding import Finding
 from lakehouse.jars import JAR_FOLDER, ROOT, faulty_jars, read_jar_list
 from lakehouse.java import find_java, java_problem, java_version
 from lakehouse.settings import Settings, read_settings
 from lakehouse.spark_home import spark_home
-
-State = Literal["ok", "warning", "missing"]
 
 SETUP = f"make -C {ROOT} setup"
 GIB = 1024**3
@@ -37,27 +34,24 @@ CLOCK_TOLERANCE_S = 5.0
 CONNECT_TIMEOUT_S = 3.0
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What one check found. `mend` is a command line, empty where all is well."""
-
-    check: str
-    state: State
-    message: str
-    mend: str = ""
-
-
 def examine(environment: Mapping[str, str]) -> list[Finding]:
     """Run every check; settings that cannot be read leave out the checks that need them."""
     findings = [check_python(), check_packages(), check_java(environment), check_jars(), check_spark(), check_clock()]
     try:
-        settings = read_settings(environment)
+        settings = read_settings(environment, is_starting=True)
     except BadInputError as error:
         variable = str(error).split(maxsplit=1)[0].rstrip(":")
         mend = f"unset {variable}" if variable in environment else "env | grep LAKEHOUSE_"
         return [*findings, Finding("settings", "missing", str(error), mend)]
     findings.append(Finding("settings", "ok", f"profile {settings.profile}, home {settings.home}"))
-    findings += [check_memory(settings), check_disk(settings), check_network(), check_catalog(settings)]
+    findings += [check_memory(settings), check_disk(settings), check_network()]
+    if settings.profile == "stack":
+        findings += check_parts()
+        try:
+            read_settings(environment)
+        except BadInputError as error:
+            return [*findings, Finding("servers", "missing", str(error), "lakehouse up")]
+    findings.append(check_catalog(settings))
     if settings.warehouse_uri.startswith("s3"):
         findings.append(check_store(settings))
     return findings
@@ -216,35 +210,3 @@ def check_catalog(settings: Settings) -> Finding:
         message = f"{settings.catalog_file} cannot be opened for writing: {error}"
         return Finding("catalog", "missing", message, f"fuser -v '{settings.catalog_file}'")
     return Finding("catalog", "ok", str(settings.catalog_file))
-
-
-def check_catalog_server(host: str, port: int) -> Finding:
-    """The catalog's server takes connections."""
-    try:
-        with socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S):
-            return Finding("catalog", "ok", f"{host}:{port} takes connections")
-    except OSError as error:
-        message = f"{host}:{port} takes no connection: {error.strerror or error}"
-        return Finding("catalog", "missing", message, "export LAKEHOUSE_CATALOG_HOST=... LAKEHOUSE_CATALOG_PORT=...")
-
-
-def check_store(settings: Settings) -> Finding:
-    """The S3 store answers, and does not name another region than the settings."""
-    import requests
-
-    endpoint = settings.s3_endpoint or f"https://s3.{settings.s3_region}.amazonaws.com"
-    bucket = urlsplit(settings.warehouse_uri).netloc
-    try:
-        answer = requests.head(f"{endpoint.rstrip('/')}/{bucket}", timeout=CONNECT_TIMEOUT_S, allow_redirects=False)
-    except requests.RequestException as error:
-        message = f"{endpoint} does not answer: {error.__class__.__name__}"
-        return Finding("store", "missing", message, "export LAKEHOUSE_S3_ENDPOINT=http://host:port")
-    # Unsigned, so 403 is the usual answer of a store that is well
-    region = answer.headers.get("x-amz-bucket-region")
-    if region and region != settings.s3_region:
-        message = f"bucket {bucket} is in {region}, the settings say {settings.s3_region}"
-        return Finding("store", "missing", message, f"export LAKEHOUSE_S3_REGION={region}")
-    if answer.status_code == requests.codes.not_found:
-        message = f"{endpoint} has no bucket {bucket}"
-        return Finding("store", "missing", message, "export LAKEHOUSE_WAREHOUSE=s3://bucket/prefix")
-    return Finding("store", "ok", f"{endpoint} answers for bucket {bucket}")

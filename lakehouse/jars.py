@@ -29,22 +29,25 @@ ROOT = Path(__file__).resolve().parents[1]
 JAR_LIST = ROOT / "jars.txt"
 JAR_FOLDER = ROOT / ".jars"
 
-_LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})\s+(?P<group>[\w.-]+):(?P<artifact>[\w.-]+):(?P<version>[\w.-]+)")
+_LINE = re.compile(
+    r"(?P<sha256>[0-9a-f]{64})\s+(?P<group>[\w.-]+):(?P<artifact>[\w.-]+):(?P<version>[\w.-]+)(?::(?P<kind>[\w.]+))?"
+)
 
 
 @dataclass(frozen=True)
 class Jar:
-    """One jar by Maven coordinate, with the sha256 that it must have."""
+    """One jar, or archive of another kind, by Maven coordinate, with the sha256 that it must have."""
 
     group: str
     artifact: str
     version: str
     sha256: str
+    kind: str = "jar"
 
     @property
     def file_name(self) -> str:
         """`artifact-version.jar`."""
-        return f"{self.artifact}-{self.version}.jar"
+        return f"{self.artifact}-{self.version}.{self.kind}"
 
 
 def read_jar_list(path: Path = JAR_LIST) -> tuple[Jar, ...]:
@@ -53,15 +56,24 @@ def read_jar_list(path: Path = JAR_LIST) -> tuple[Jar, ...]:
     Raises:
         BadInputError: a line is not a sha256 and a coordinate.
     """
+    return parse_jar_list(path.read_text(encoding="utf-8").splitlines(), path.name)
+
+
+def parse_jar_list(lines: Sequence[str], name: str) -> tuple[Jar, ...]:
+    """Read the lines of a list; `name` is what a message calls it.
+
+    Raises:
+        BadInputError: a line is not a sha256 and a coordinate.
+    """
     jars = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         text = line.partition("#")[0].strip()
         if not text:
             continue
         match = _LINE.fullmatch(text)
         if match is None:
-            raise BadInputError(f"{path.name}:{number}: expected 'sha256  group:artifact:version', found {text!r}")
-        jars.append(Jar(**match.groupdict()))
+            raise BadInputError(f"{name}:{number}: expected 'sha256  group:artifact:version', found {text!r}")
+        jars.append(Jar(**{name: value for name, value in match.groupdict().items() if value}))
     return tuple(jars)
 
 
@@ -81,8 +93,10 @@ def _is_intact(jar: Jar, folder: Path) -> bool:
     return path.is_file() and sha256_of(path) == jar.sha256
 
 
-def fetch(jars: Sequence[Jar], folder: Path = JAR_FOLDER) -> tuple[Jar, ...]:
+def fetch(jars: Sequence[Jar], folder: Path = JAR_FOLDER, cache: Path | None = None) -> tuple[Jar, ...]:
     """Bring the folder to what the list says and return the jars that had to be fetched.
+
+    `cache` is where Ivy keeps its own copies, where those are not to stay.
 
     Raises:
         UnavailableError: Ivy could not get a jar.
@@ -94,7 +108,7 @@ def fetch(jars: Sequence[Jar], folder: Path = JAR_FOLDER) -> tuple[Jar, ...]:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
         fetched = Path(temporary)
-        _run_ivy(wanted, fetched)
+        _run_ivy(wanted, fetched, cache)
         for jar in wanted:
             path = fetched / jar.file_name
             if not path.is_file():
@@ -110,7 +124,7 @@ def fetch(jars: Sequence[Jar], folder: Path = JAR_FOLDER) -> tuple[Jar, ...]:
     return wanted
 
 
-def _run_ivy(jars: Sequence[Jar], folder: Path) -> None:
+def _run_ivy(jars: Sequence[Jar], folder: Path, cache: Path | None) -> None:
     """Retrieve the jars, without what they depend on, into the folder: one start of Java for all of them."""
     module = folder / "ivy.xml"
     module.write_text(_ivy_module(jars), encoding="utf-8")
@@ -118,7 +132,10 @@ def _run_ivy(jars: Sequence[Jar], folder: Path) -> None:
     ivy_settings = Path(os.environ.get("IVY_SETTINGS", Path.home() / ".ivy2" / "ivysettings.xml"))
     if ivy_settings.is_file():
         command += ["-settings", str(ivy_settings)]
-    command += ["-ivy", str(module), "-confs", "default", "-types", "jar", "bundle"]
+    if cache is not None:
+        command += ["-cache", str(cache)]
+    kinds = sorted({"jar", "bundle", *(jar.kind for jar in jars)})
+    command += ["-ivy", str(module), "-confs", "default", "-types", *kinds]
     command += ["-retrieve", f"{folder}/[artifact]-[revision].[ext]"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
@@ -128,7 +145,7 @@ def _run_ivy(jars: Sequence[Jar], folder: Path) -> None:
 def _ivy_module(jars: Sequence[Jar]) -> str:
     dependencies = "".join(
         f"<dependency org={quoteattr(jar.group)} name={quoteattr(jar.artifact)} rev={quoteattr(jar.version)} "
-        'conf="default->default(compile)" transitive="false"/>'
+        f'conf="default->default(compile)" transitive="false"{_ivy_artifact(jar)}'
         for jar in jars
     )
     return (
@@ -136,6 +153,14 @@ def _ivy_module(jars: Sequence[Jar]) -> str:
         '<configurations><conf name="default"/></configurations>'
         f"<dependencies>{dependencies}</dependencies></ivy-module>"
     )
+
+
+def _ivy_artifact(jar: Jar) -> str:
+    """Close the element of a dependency; what is no jar has to be named, since a project's own kind may be another."""
+    if jar.kind == "jar":
+        return "/>"
+    name, kind = quoteattr(jar.artifact), quoteattr(jar.kind)
+    return f"><artifact name={name} type={kind} ext={kind}/></dependency>"
 
 
 def _ivy_jar() -> Path:

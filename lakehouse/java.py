@@ -13,7 +13,7 @@ from pathlib import Path
 from lakehouse.errors import BadInputError
 
 SUPPORTED = (17, 21)
-_USUAL_FOLDERS = ("/usr/lib/jvm/*", "/usr/local/opt/openjdk@*", "/opt/homebrew/opt/openjdk@*", "/opt/java/*")
+USUAL_FOLDERS = ("/usr/lib/jvm/*", "/usr/local/opt/openjdk@*", "/opt/homebrew/opt/openjdk@*", "/opt/java/*")
 
 
 def find_java(environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -81,7 +81,7 @@ def _ask(java: Path) -> str:
 
 def _mend() -> str:
     """Return a command for this machine: a supported Java that is here already, else the package to install."""
-    for pattern in _USUAL_FOLDERS:
+    for pattern in USUAL_FOLDERS:
         for java in sorted(Path("/").glob(f"{pattern[1:]}/bin/java")):
             if java_version(java) in SUPPORTED:
                 return f"export JAVA_HOME={java.parents[1]}"

@@ -1,7 +1,8 @@
 """Embedded SQL over the Iceberg tables: DuckDB reads the data files, PyIceberg says which ones belong to a snapshot.
 
 A query names tables as `layer.name` or `lakehouse.layer.name`, and their metadata as Trino does:
-`layer."name$snapshots"`, also `$refs`, `$files`, `$history`. It sees one snapshot per table, chosen before it starts.
+`layer."name$snapshots"`, also `$refs`, `$files`, `$history`; and the views of sql/ as `views.domain.name`. It sees one
+snapshot per table, chosen before it starts.
 Only the data files of the named tables can be read, nothing can be written, and times are UTC.
 """
 
@@ -25,6 +26,7 @@ from lakehouse.as_of import listed, resolve_snapshot
 from lakehouse.catalog import open_catalog
 from lakehouse.errors import BadInputError
 from lakehouse.settings import Settings
+from lakehouse.sql import VIEW_CATALOG, SqlFile, read_sql_files
 from lakehouse.tables import CATALOG
 
 METADATA_TABLES = ("snapshots", "refs", "files", "history")
@@ -61,8 +63,11 @@ def open_query(sql: str, settings: Settings, as_of: str | None = None) -> Iterat
         # A catalog of the same name, so that lakehouse.silver.trades is spelled as in Spark and Trino
         connection.execute(f"ATTACH ':memory:' AS {CATALOG}; USE {CATALOG}; SET TimeZone = 'UTC'")
         files: list[str] = []
-        for reference in find_references(sql, identifiers):
+        views = find_views(sql)
+        texts = "\n".join([sql, *(view.query for view in views)])
+        for reference in find_references(texts, identifiers):
             files += _add_table(connection, catalog.load_table(reference.identifier), reference, as_of)
+        _add_views(connection, views)
         _lock(connection, files, scratch.name)
         if statement.type == duckdb.StatementType.SELECT:
             connection.execute(f"EXPLAIN {sql}")  # tells the place of an error, which sql() does not
@@ -96,6 +101,26 @@ def find_references(sql: str, identifiers: tuple[str, ...]) -> tuple[Reference, 
             if re.search(rf'{spelled}\${metadata}"', sql, re.IGNORECASE):
                 references.append(Reference(identifier, metadata))
     return tuple(references)
+
+
+def find_views(sql: str) -> tuple[SqlFile, ...]:
+    """Return the views of sql/ that the text names; the files are read only where it names one."""
+    if not re.search(rf'(?<![\w$.])"?{VIEW_CATALOG}"?\s*\.', sql, re.IGNORECASE):
+        return ()
+    spelled = re.sub(r'"|\s*(?=\.)|(?<=\.)\s*', "", sql).lower()
+    return tuple(
+        file
+        for file in read_sql_files()
+        if file.is_view and re.search(rf"(?<![\w$.]){re.escape(file.view)}(?![\w$])", spelled)
+    )
+
+
+def _add_views(connection: duckdb.DuckDBPyConnection, views: tuple[SqlFile, ...]) -> None:
+    """Make the views known to DuckDB, in a catalog of the name that they have in Trino."""
+    if views:
+        connection.execute(f"ATTACH ':memory:' AS {VIEW_CATALOG}")
+    for view in views:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {view.schema}; CREATE VIEW {view.view} AS {view.query}")
 
 
 def _existing_catalog(settings: Settings) -> Catalog:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from lakehouse.errors import BadInputError
+from lakehouse.generated import generated_settings, read_addresses
 from lakehouse.tables.model import CATALOG
 
 PREFIX = "LAKEHOUSE_"
@@ -23,10 +23,10 @@ TEST_VARIABLES = frozenset({"LAKEHOUSE_REAL_DATA"})
 """Read by tests alone, so no field; set in an environment they must not be refused."""
 
 
-class Settings(BaseSettings):
-    """Where state lives and how to reach it. Embedded needs none of them; stack needs the catalog's and store's."""
+class Settings(BaseModel):
+    """Where state lives and how to reach it. Embedded needs none of them; stack takes what nobody gave from `up`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     profile: Literal["embedded", "stack"] = "embedded"
     home: Path = Field(default=DEFAULT_HOME, description="Folder of all state.")
@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     mlflow_artifacts: str = Field(
         default="", description="Root of MLflow's files; default file://<home>/mlflow/artifacts."
     )
+    mlflow_user: str = Field(default="", description="Login at MLflow's server; empty where it asks for none.")
+    mlflow_password: SecretStr = SecretStr("")
     failed_run_tag_max_age_days: int = Field(
         default=7, ge=1, description="How long the tag of a training run without a registered version is kept."
     )
@@ -69,6 +71,20 @@ class Settings(BaseSettings):
     airflow_port: int = Field(default=8080, ge=1024, le=65535, description="Airflow's pages; a free one if taken.")
     mlflow_port: int = Field(default=5000, ge=1024, le=65535, description="MLflow's pages; a free one if taken.")
     reports_port: int = Field(default=8081, ge=1024, le=65535, description="The quality pages; a free one if taken.")
+    airflow_bind: str = Field(default="127.0.0.1", description="Address that Airflow's pages listen on.")
+    airflow_address: str = Field(
+        default="", description="Where Airflow's processes reach its pages; default http://127.0.0.1:<its port>."
+    )
+    postgres_host: str = Field(default="127.0.0.1", description="Stack: where Airflow's and MLflow's databases are.")
+    postgres_port: int = Field(default=15432, ge=1024, le=65535, description="Stack; a free one if taken.")
+    s3_port: int = Field(default=7070, ge=1024, le=65535, description="Stack; a free one if taken.")
+    trino_port: int = Field(default=18443, ge=1024, le=65535, description="Stack; a free one if taken.")
+    trino_host: str = "127.0.0.1"
+    trino_user: str = Field(default="", description="Login at a Trino elsewhere; ours has admin and analyst.")
+    trino_password: SecretStr = SecretStr("")
+    trino_certificate: str = Field(
+        default="", description="File with the certificate of a Trino elsewhere; empty: as this machine trusts."
+    )
     airflow_tasks_at_once: int = Field(
         default=2, ge=1, le=64, description="Tasks that run at once; each Spark job takes driver_memory."
     )
@@ -95,23 +111,8 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _absolute_home(cls, values: dict[str, object]) -> dict[str, object]:
-        values["home"] = Path(str(values.get("home") or DEFAULT_HOME)).expanduser().absolute()
+        values["home"] = _absolute(values.get("home"))
         return values
-
-    @model_validator(mode="after")
-    def _stack_is_complete(self) -> Settings:
-        if self.profile == "stack":
-            missing = [
-                PREFIX + name.upper()
-                for name, value in (
-                    ("warehouse", self.warehouse),
-                    ("catalog_password", self.catalog_password.get_secret_value()),
-                )
-                if not value
-            ]
-            if missing:
-                raise ValueError(f"profile stack needs {', '.join(missing)}")
-        return self
 
     @property
     def landing_root(self) -> str:
@@ -132,6 +133,12 @@ class Settings(BaseSettings):
     def mlflow_artifacts_uri(self) -> str:
         """Root of MLflow's files as a URI, without a slash at the end."""
         return (self.mlflow_artifacts or (self.home / "mlflow" / "artifacts").as_uri()).rstrip("/")
+
+    @property
+    def has_own_store(self) -> bool:
+        """True where the store is the one that `lakehouse up` starts, and not one that was given by settings."""
+        port = read_addresses(self.home).get("s3") if self.profile == "stack" else None
+        return port is not None and self.s3_endpoint == f"http://127.0.0.1:{port}"
 
     @property
     def forecasts(self) -> Path:
@@ -194,11 +201,14 @@ class Settings(BaseSettings):
         return {key: value for key, value in values.items() if value}
 
 
-def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Build the settings from an environment.
+def read_settings(environment: Mapping[str, str], *, is_starting: bool = False) -> Settings:
+    """Build the settings from an environment; in profile stack, what it lacks is what `lakehouse up` has generated.
+
+    `is_starting` leaves out the demand that catalog and store are known: `up` itself is about to generate them.
 
     Raises:
-        BadInputError: a LAKEHOUSE_ variable is unknown or its value is not what the setting takes.
+        BadInputError: a LAKEHOUSE_ variable is unknown, its value is not what the setting takes, or profile stack has
+            neither servers of its own nor given ones.
     """
     names = {PREFIX + name.upper(): name for name in Settings.model_fields}
     values: dict[str, str] = {}
@@ -210,12 +220,35 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(names))}"
             raise BadInputError(f"{variable} is no setting{hint}")
         values[names[variable]] = value
+    if values.get("profile") == "stack":
+        values |= generated_settings(_absolute(values.get("home")), values)
     try:
-        return Settings(**values)  # type: ignore[arg-type]  # pydantic turns the texts into the fields' types
+        found = Settings(**values)  # type: ignore[arg-type]  # pydantic turns the texts into the fields' types
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         where = PREFIX + str(first["loc"][0]).upper() if first["loc"] else "settings"
         raise BadInputError(f"{where}: {first['msg']}") from None
+    if not is_starting:
+        _require_servers(found)
+    return found
+
+
+def _absolute(home: object) -> Path:
+    return Path(str(home or DEFAULT_HOME)).expanduser().absolute()
+
+
+def _require_servers(found: Settings) -> None:
+    """Demand catalog and store of profile stack.
+
+    Raises:
+        BadInputError: one is not known.
+    """
+    known = {"WAREHOUSE": found.warehouse, "CATALOG_PASSWORD": found.catalog_password.get_secret_value()}
+    missing = [PREFIX + name for name, value in known.items() if not value]
+    if found.profile == "stack" and missing:
+        raise BadInputError(
+            f"profile stack needs {', '.join(missing)}, or the servers that `lakehouse up` starts below {found.home}"
+        )
 
 
 @cache
@@ -224,4 +257,9 @@ def settings() -> Settings:
     return read_settings(os.environ)
 
 
-__all__ = ["CATALOG", "Settings", "read_settings", "settings"]
+def starting_settings() -> Settings:
+    """The settings of a command that starts, ends or examines servers, also before there are any; read each time."""
+    return read_settings(os.environ, is_starting=True)
+
+
+__all__ = ["CATALOG", "Settings", "read_settings", "settings", "starting_settings"]

@@ -95,6 +95,9 @@ def open_tracking(settings: Settings, say: Say) -> Context:
         UnavailableError: it can't be opened.
     """
     os.environ.update(SWITCHES)
+    if settings.mlflow_user:  # by MLflow's own variables: an address with a password in it would be logged
+        os.environ["MLFLOW_TRACKING_USERNAME"] = settings.mlflow_user
+        os.environ["MLFLOW_TRACKING_PASSWORD"] = settings.mlflow_password.get_secret_value()
     for name in LOUD_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
     if settings.mlflow_tracking_uri.startswith("sqlite:///"):

@@ -29,13 +29,34 @@ def catalog_options(settings: Settings) -> dict[str, str]:
         options[".clients"] = "1"  # SQLite takes one writer at a time
     else:
         options[".jdbc.user"] = settings.catalog_user
-        options[".jdbc.password"] = settings.catalog_password.get_secret_value()
     if settings.warehouse_uri.startswith("s3"):
         options[".io-impl"] = "org.apache.iceberg.aws.s3.S3FileIO"
         options[".s3.path-style-access"] = "true"
-        options |= {f".{key}": value for key, value in settings.s3_properties().items() if key != "s3.region"}
+        if settings.s3_endpoint:
+            options[".s3.endpoint"] = settings.s3_endpoint
         options[".client.region"] = settings.s3_region
     return {f"spark.sql.catalog.{CATALOG}{key}": value for key, value in options.items()}
+
+
+def catalog_secrets(settings: Settings) -> dict[str, str]:
+    """Options of the catalog that are no one's to see; where there are none, AWS's own chain finds the keys."""
+    options = {}
+    if settings.profile == "stack":
+        options[".jdbc.password"] = settings.catalog_password.get_secret_value()
+    if settings.warehouse_uri.startswith("s3"):
+        keys = ("s3.access-key-id", "s3.secret-access-key")
+        options |= {f".{key}": value for key, value in settings.s3_properties().items() if key in keys}
+    return {f"spark.sql.catalog.{CATALOG}{key}": value for key, value in options.items()}
+
+
+def open_catalog(session: SparkSession, settings: Settings) -> None:
+    """Let a session know the catalog with its secrets.
+
+    They are set once it runs: what a session is built with is on the command line of the JVM that Python starts, and in
+    the configuration that Spark's pages show. A catalog is opened when it is first used.
+    """
+    for key, value in (catalog_options(settings) | catalog_secrets(settings)).items():
+        session.conf.set(key, value)
 
 
 def session_options(settings: Settings) -> dict[str, str]:
@@ -50,6 +71,7 @@ def session_options(settings: Settings) -> dict[str, str]:
         "spark.sql.requireAllClusterKeysForDistribution": "false",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
+        "spark.redaction.regex": "(?i)secret|password|passwd|token|credential|access[.-]?key",
         "spark.executorEnv.POLARS_MAX_THREADS": "1",  # a task is one core
         **catalog_options(settings),
     }
@@ -75,5 +97,7 @@ def build_session(name: str, settings: Settings) -> SparkSession:
     for key, value in session_options(settings).items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
+    for key, value in catalog_secrets(settings).items():
+        session.conf.set(key, value)
     session.sparkContext.setLogLevel("FATAL")  # a failure is told once, by the job, in one line
     return session

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -12,15 +13,17 @@ from lakehouse.errors import ExitCode
 
 
 def up() -> None:
-    """Start Airflow, MLflow's pages and the quality pages on this machine; what runs already is left alone.
+    """Start the services on this machine; what runs already is left alone. Profile stack: the servers of the data, too.
 
     \b
     Example: lakehouse up
+             LAKEHOUSE_PROFILE=stack lakehouse up
     """
     from lakehouse.services.up import bring_up, pages
-    from lakehouse.settings import settings
+    from lakehouse.settings import settings, starting_settings
 
-    for line in pages(settings(), bring_up(settings(), _say)):
+    states = bring_up(starting_settings(), _say)
+    for line in pages(settings(), states):
         typer.echo(line)
 
 
@@ -31,9 +34,9 @@ def down() -> None:
     Example: lakehouse down
     """
     from lakehouse.services.up import bring_down
-    from lakehouse.settings import settings
+    from lakehouse.settings import starting_settings
 
-    ended = bring_down(settings())
+    ended = bring_down(starting_settings())
     typer.echo(f"ended: {', '.join(ended)}" if ended else "nothing was running")
 
 
@@ -43,10 +46,11 @@ def status() -> None:
     \b
     Example: lakehouse status
     """
-    from lakehouse.services.up import look, pages
-    from lakehouse.settings import settings
+    from lakehouse.services.health import look
+    from lakehouse.services.up import pages
+    from lakehouse.settings import settings, starting_settings
 
-    states = look(settings())
+    states = look(starting_settings())
     for state in states:
         typer.echo(f"{state.name:<14} {state.health:<12} pid {state.pid}")
     if not states:
@@ -55,6 +59,36 @@ def status() -> None:
     for line in pages(settings(), states):
         typer.echo(line)
     raise typer.Exit(ExitCode.DONE if all(state.is_healthy for state in states) else ExitCode.UNAVAILABLE)
+
+
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """End the services and remove all that they keep: databases, history, logs; in profile stack also the data itself.
+
+    Tables and models of profile embedded stay.
+
+    \b
+    Example: LAKEHOUSE_PROFILE=stack lakehouse reset
+    """
+    from lakehouse.services.up import reset as remove_state
+    from lakehouse.services.up import state_folders
+    from lakehouse.settings import starting_settings
+
+    here = starting_settings()
+    folders = state_folders(here)
+    if not folders:
+        typer.echo("there is nothing to remove")
+        return
+    typer.echo("to be removed, for good:", err=True)
+    for folder in folders:
+        typer.echo(f"  {folder}", err=True)
+    if here.profile == "stack":
+        typer.echo("with every table, delivered file, model and run that profile stack keeps there", err=True)
+    if not yes and not typer.confirm("Remove them?", err=True):
+        raise typer.Exit(ExitCode.BAD_INPUT)
+    remove_state(here)
+    typer.echo(f"removed: {', '.join(map(str, folders))}")
 
 
 def airflow(context: typer.Context) -> None:

@@ -1,1 +1,1 @@
-"""The embedded profile's long-running processes: Airflow, MLflow's pages and the quality pages, on loopback."""
+"""Long-running processes that `lakehouse up` starts on loopback: a module each, and their starter."""

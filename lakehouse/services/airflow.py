@@ -16,8 +16,11 @@ import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
+from lakehouse.generated import read_addresses
 from lakehouse.jars import ROOT
 from lakehouse.pools import POOLS
+from lakehouse.private_files import write_private
+from lakehouse.services import postgres
 from lakehouse.settings import PREFIX, Settings
 from lakehouse.spark_home import submit_environment
 
@@ -26,15 +29,6 @@ SPARK_CONNECTION = "lakehouse_spark"
 DAGS = ROOT / "dags"
 HEARTBEAT_TIMEOUT_S = 90
 """A task whose process sent no sign of life for so long counts as dead and is retried."""
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-        stream.write(text)
-    partial.replace(path)
 
 
 def password_file(settings: Settings) -> Path:
@@ -77,9 +71,19 @@ def pools_json() -> str:
     return json.dumps(pools)
 
 
+def database(settings: Settings) -> dict[str, str]:
+    """Return where Airflow keeps its own state; in profile stack it holds a password."""
+    if settings.profile == "embedded":
+        return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{settings.airflow_home / 'airflow.db'}"}
+    port = read_addresses(settings.home).get("postgres", settings.postgres_port)
+    uri = postgres.uri(settings, "airflow", port)
+    # The same driver for both: what Airflow would choose for the second is another package
+    return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": uri, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": uri}
+
+
 def configuration(settings: Settings, port: int) -> dict[str, str]:
     """Return Airflow's settings without its secrets; `port` is that of its pages."""
-    address = f"http://127.0.0.1:{port}"
+    address = settings.airflow_address or f"http://127.0.0.1:{port}"
     spark = {"conn_type": "spark", "host": settings.spark_master, "extra": {"deploy-mode": "client"}}
     return {
         "AIRFLOW_HOME": str(settings.airflow_home),
@@ -91,11 +95,10 @@ def configuration(settings: Settings, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(password_file(settings)),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
-        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__HOST": settings.airflow_bind,
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__WORKERS": "1",
-        "AIRFLOW__API__BASE_URL": address,
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{settings.airflow_home / 'airflow.db'}",
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(settings.logs / "tasks"),
         "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(settings.logs / "dag_processor"),
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
@@ -121,6 +124,7 @@ def environment(settings: Settings, port: int, outer: Mapping[str, str] | None =
         **base,
         **configuration(settings, port),
         **signing_keys(settings),
+        **database(settings),
         f"{PREFIX}HOME": str(settings.home),
         "PATH": os.pathsep.join([scripts, base.get("PATH", os.defpath)]),
         "NO_PROXY": ",".join(filter(None, [base.get("NO_PROXY"), local])),

@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import json
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -23,7 +24,8 @@ from pathlib import Path
 import psutil
 
 from lakehouse.errors import ConflictError
-from lakehouse.services.airflow import write_private
+from lakehouse.private_files import write_private
+from lakehouse.services.plan import Plan
 from lakehouse.settings import Settings
 
 MARK = "AIRFLOW_LAKEHOUSE_SERVICE"
@@ -42,6 +44,8 @@ class Running:
     """Start time as the system has it, seconds since 1970: a pid alone may be another process by now."""
     port: int
     log: str
+    stop_signal: int = signal.SIGTERM
+    """What ends it politely."""
 
     def process(self) -> psutil.Process | None:
         """Return the process if it is still this one and alive."""
@@ -103,23 +107,25 @@ def mark_of(settings: Settings, name: str) -> str:
     return f"{settings.airflow_home}:{name}"
 
 
-def start(
-    settings: Settings, name: str, command: Sequence[str], environment: Mapping[str, str], port: int = 0
-) -> Running:
+def start(settings: Settings, plan: Plan) -> Running:
     """Start a service, its output going to one file."""
     settings.logs.mkdir(parents=True, exist_ok=True)
-    log = settings.logs / f"{name}.log"
+    log = settings.logs / f"{plan.name}.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            list(command),
+            plan.whole_command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**environment, MARK: mark_of(settings, name)},
-            cwd=settings.airflow_home,
+            env={**plan.environment, MARK: mark_of(settings, plan.name)},
+            cwd="/" if plan.user else settings.airflow_home,
             start_new_session=True,
+            user=plan.user or None,
+            group=pwd.getpwnam(plan.user).pw_gid if plan.user else None,
+            extra_groups=[] if plan.user else None,
         )
-    return Running(name, process.pid, psutil.Process(process.pid).create_time(), port, str(log))
+    created = psutil.Process(process.pid).create_time()
+    return Running(plan.name, process.pid, created, plan.port, str(log), plan.stop_signal)
 
 
 def family(settings: Settings, name: str) -> list[psutil.Process]:
@@ -143,7 +149,7 @@ def stop(settings: Settings, names: Sequence[str], grace_s: float = GRACE_S) -> 
     for name, running in read_state(settings).items():
         if name in names and running.process() is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(running.pid, signal.SIGTERM)
+                os.killpg(running.pid, running.stop_signal)
     deadline = time.monotonic() + grace_s
     while (left := [each for name in names for each in family(settings, name)]) and time.monotonic() < deadline:
         time.sleep(0.2)

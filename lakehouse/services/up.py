@@ -1,113 +1,78 @@
 """Bring the services up and down and say how they are.
 
-Airflow's database is migrated and its pools are made before anything starts; then scheduler, Dag processor, triggerer
-and API server, MLflow's pages and the quality pages. What runs already is left alone, what has died is started again.
+Profile stack starts PostgreSQL and the S3 server first, makes roles, buckets and policies, and refuses a store that
+answers somebody without keys. Then, in both profiles: Airflow's database is migrated and its pools are made before
+scheduler, Dag processor, triggerer and API server start, with MLflow and the quality pages, and in profile stack Trino.
+What runs already is left alone, what has died is started again.
 """
 
 from __future__ import annotations
 
-import os
+import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
-import requests
-
-from lakehouse.errors import LakehouseError, UnavailableError
-from lakehouse.services import airflow, processes
+from lakehouse.errors import UnavailableError
+from lakehouse.generated import read_addresses, secret_file, stack_folder
+from lakehouse.services import airflow, mlflow, postgres, processes, trino
+from lakehouse.services.health import Say, StartFailedError, State, wait_until_healthy
+from lakehouse.services.plan import Plan
+from lakehouse.services.stores import generate, require_parts, start_due, start_stores
 from lakehouse.settings import Settings
+from lakehouse.sql_trino import ANALYST
 
-Say = Callable[[str], None]
-
-READY_WITHIN_S = 180.0
-"""On two idle cores all answer after half a minute; other work on the machine can make that several times longer."""
-PARTS = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
-"""Services that Airflow's health page reports, by the name it gives them."""
-QUIET_MLFLOW = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "GIT_PYTHON_REFRESH": "quiet"}
-
-
-class StartFailedError(LakehouseError):
-    """A service ended before it answered."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How one service is started and, where it has pages, on which port."""
-
-    name: str
-    command: tuple[str, ...]
-    environment: Mapping[str, str]
-    port: int = 0
-
-
-@dataclass(frozen=True)
-class State:
-    """How one service is, in words."""
-
-    name: str
-    pid: int
-    port: int
-    health: str
-    log: str
-
-    @property
-    def is_healthy(self) -> bool:
-        """True where it runs and says that it is well."""
-        return self.health == "healthy"
+STORES = ("postgres", "s3")
+"""Ended last, since what the others still have to write goes there."""
 
 
 def plan_services(settings: Settings, ports: Mapping[str, int]) -> list[Plan]:
-    """Return every service in the order of their starts."""
+    """Return every service but the stores in the order of their starts."""
     own = airflow.environment(settings, ports["api-server"])
-    bind = ("--host", "127.0.0.1", "--port")
-    mlflow = {
-        **{name: value for name, value in own.items() if not name.startswith("AIRFLOW")},
-        **QUIET_MLFLOW,
-        "MLFLOW_BACKEND_STORE_URI": settings.mlflow_tracking_uri,  # not an argument: it may hold a password
-        "MLFLOW_DEFAULT_ARTIFACT_ROOT": settings.mlflow_artifacts_uri,
-    }
     served = (sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(settings.reports))
+    last = [trino.plan(settings, ports["trino"])] if settings.profile == "stack" else []
     return [
         Plan("api-server", ("airflow", "api-server", "--workers", "1"), own, ports["api-server"]),
         Plan("scheduler", ("airflow", "scheduler", "--skip-serve-logs"), own),
         Plan("dag-processor", ("airflow", "dag-processor"), own),
         Plan("triggerer", ("airflow", "triggerer", "--skip-serve-logs"), own),
-        Plan("mlflow", ("mlflow", "server", "--workers", "1", *bind, str(ports["mlflow"])), mlflow, ports["mlflow"]),
-        Plan("reports", (*served, str(ports["reports"])), mlflow, ports["reports"]),
+        mlflow.plan(settings, ports["mlflow"], own, ports.get("postgres", 0)),
+        Plan("reports", (*served, str(ports["reports"])), plain(own), ports["reports"]),
+        *last,
     ]
+
+
+def plain(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without Airflow's part."""
+    return {name: value for name, value in environment.items() if not name.startswith("AIRFLOW")}
 
 
 def bring_up(settings: Settings, say: Say) -> list[State]:
     """Start what does not run and wait until everything answers.
 
     Raises:
+        BadInputError: a part of profile stack is missing, or the store answers unsigned requests.
         StartFailedError: a service ended; its log is named.
         UnavailableError: a service does not answer in time.
     """
+    is_stack = settings.profile == "stack"
+    if is_stack:
+        require_parts()
     with processes.exclusive(settings):
         before = processes.read_state(settings)
         alive = {name: each for name, each in before.items() if each.process() is not None}
         ports = choose_ports(settings, alive, before)
+        if is_stack:
+            settings = generate(settings, {name: ports[name] for name in (*STORES, "mlflow", "trino")})
+            start_stores(settings, ports, say)
+            trino.prepare(settings, ports["postgres"])
         plans = plan_services(settings, ports)
-        due = [plan for plan in plans if plan.name not in alive]
-        processes.stop(settings, [plan.name for plan in due], grace_s=0)  # what a killed service left behind
-        if due:
+        if any(plan.name not in alive for plan in plans):
             prepare(settings, plans[0].environment, say)
-        running = dict(alive)
-        for plan in due:
-            running[plan.name] = processes.start(settings, plan.name, resolve(plan), plan.environment, plan.port)
-            processes.write_state(settings, running)
+        start_due(settings, plans)
         return wait_until_healthy(settings, say)
-
-
-def resolve(plan: Plan) -> tuple[str, ...]:
-    """Return the command with its program's whole path, of this environment."""
-    program, *arguments = plan.command
-    return (program if os.sep in program else str(Path(sys.executable).parent / program), *arguments)
 
 
 def choose_ports(
@@ -115,9 +80,12 @@ def choose_ports(
 ) -> dict[str, int]:
     """Return the ports: those in use, else those of the last time, else the settings', else free ones.
 
-    Airflow's processes call its API server, so a restarted one has to come back where the others look for it.
+    The services call each other, so a restarted one has to come back where the others look for it.
     """
     wanted = {"api-server": settings.airflow_port, "mlflow": settings.mlflow_port, "reports": settings.reports_port}
+    if settings.profile == "stack":
+        wanted |= {"postgres": settings.postgres_port, "s3": settings.s3_port, "trino": settings.trino_port}
+        wanted |= {name: port for name, port in read_addresses(settings.home).items() if name in wanted}
     ports: dict[str, int] = {}
     for name, port in wanted.items():
         if name in alive:
@@ -125,11 +93,12 @@ def choose_ports(
         else:
             again = before[name].port if alive and name in before else port
             ports[name] = processes.choose_port(again, [*ports.values()])
-    if alive and "api-server" in before and ports["api-server"] != before["api-server"].port:
-        raise UnavailableError(
-            f"port {before['api-server'].port} of the API server is taken by another program, and the other services "
-            "still look there: `lakehouse down`, then `lakehouse up`"
-        )
+    for name, title in (("api-server", "the API server"), ("postgres", "PostgreSQL"), ("s3", "the S3 server")):
+        if alive and name in before and ports[name] != before[name].port:
+            raise UnavailableError(
+                f"port {before[name].port} of {title} is taken by another program, and the other services "
+                "still look there: `lakehouse down`, then `lakehouse up`"
+            )
     return ports
 
 
@@ -162,84 +131,44 @@ def run_airflow(environment: Mapping[str, str], *arguments: str) -> None:
         raise StartFailedError(f"airflow {' '.join(arguments[:2])} ended with {done.returncode}: {last}")
 
 
-def wait_until_healthy(settings: Settings, say: Say) -> list[State]:
-    """Ask until every service is healthy, saying each that has become so.
-
-    Raises:
-        StartFailedError: one has ended.
-        UnavailableError: some are not healthy in time.
-    """
-    deadline, told = time.monotonic() + READY_WITHIN_S, set()
-    while True:
-        states = look(settings)
-        for state in states:
-            if state.is_healthy and state.name not in told:
-                told.add(state.name)
-                say(f"{state.name}: healthy")
-            if state.health == "not running":
-                raise StartFailedError(f"{state.name} ended; its last lines are in {state.log}")
-        waiting = [state.name for state in states if not state.is_healthy]
-        if not waiting:
-            return states
-        if time.monotonic() > deadline:
-            late = f"{', '.join(waiting)}: not healthy after {READY_WITHIN_S:.0f} s"
-            raise UnavailableError(f"{late}; logs: {settings.logs}; `lakehouse status` looks again")
-        time.sleep(1)
-
-
-def look(settings: Settings) -> list[State]:
-    """Return how every service is; without services, nothing."""
-    running = processes.read_state(settings)
-    ports = {each.name: each.port for each in running.values()}
-    parts = airflow_health(ports.get("api-server", 0))
-    states = []
-    for name, each in running.items():
-        if each.process() is None:
-            health = "not running"
-        elif name in PARTS:
-            health = parts.get(PARTS[name], "starting")
-        else:
-            health = "healthy" if answers(name, each.port) else "starting"
-        states.append(State(name, each.pid, each.port, health, each.log))
-    return states
-
-
-def airflow_health(port: int) -> dict[str, str]:
-    """Return what Airflow's health page says of its parts; nothing where it does not answer."""
-    try:
-        answer = requests.get(f"http://127.0.0.1:{port}/api/v2/monitor/health", timeout=5)
-        parts = answer.json() if answer.ok else {}
-    except (requests.RequestException, ValueError):
-        return {}
-    return {name: part.get("status") or "starting" for name, part in parts.items() if isinstance(part, dict)}
-
-
-def answers(name: str, port: int) -> bool:
-    """Say whether a service's pages answer."""
-    page = {"api-server": "/api/v2/monitor/health", "mlflow": "/health"}.get(name, "/")
-    try:
-        return requests.get(f"http://127.0.0.1:{port}{page}", timeout=5).ok
-    except requests.RequestException:
-        return False
-
-
 def bring_down(settings: Settings) -> list[str]:
-    """End every service with all that it started; return the names of those that ran."""
+    """End every service with all that it started, the stores last; return the names of those that ran."""
     with processes.exclusive(settings):
         before = processes.read_state(settings)
         names = [name for name in before if processes.family(settings, name)]
-        processes.stop(settings, list(before))
+        processes.stop(settings, [name for name in before if name not in STORES])
+        processes.stop(settings, [name for name in before if name in STORES])
         processes.write_state(settings, {})
     return names
+
+
+def state_folders(settings: Settings) -> list[Path]:
+    """Return what the services keep: what `reset` removes."""
+    folders = [settings.airflow_home, settings.logs]
+    if settings.profile == "stack":
+        folders += [stack_folder(settings.home), postgres.data_folder(settings)]
+    there = dict.fromkeys(folder.resolve() for folder in folders if folder.exists())
+    return [folder for folder in there if not any(other in folder.parents for other in there)]
+
+
+def reset(settings: Settings) -> None:
+    """End every service and remove all that they keep; in profile stack also the tables and the delivered files."""
+    bring_down(settings)
+    for folder in state_folders(settings):
+        shutil.rmtree(folder)
 
 
 def pages(settings: Settings, states: list[State]) -> list[str]:
     """Return one line per page to open."""
     ports = {state.name: state.port for state in states}
     password = airflow.password_file(settings)
-    return [
-        f"Airflow  http://127.0.0.1:{ports['api-server']}  user {airflow.USER}, password in {password}",
-        f"MLflow   http://127.0.0.1:{ports['mlflow']}",
-        f"reports  http://127.0.0.1:{ports['reports']}",
-        f"logs     {settings.logs}",
-    ]
+    lines = [f"Airflow  http://127.0.0.1:{ports['api-server']}  user {airflow.USER}, password in {password}"]
+    mlflow_page = f"MLflow   http://127.0.0.1:{ports['mlflow']}"
+    if settings.profile == "stack":
+        login = secret_file(settings.home, "mlflow_login")
+        mlflow_page += f"  user {settings.mlflow_user}, password in {login}"
+    lines.append(mlflow_page)
+    if "trino" in ports:
+        password = secret_file(settings.home, f"trino_{ANALYST}")
+        lines.append(f"Trino    https://127.0.0.1:{ports['trino']}  user {ANALYST}, password in {password}")
+    return [*lines, f"reports  http://127.0.0.1:{ports['reports']}", f"logs     {settings.logs}"]

@@ -84,7 +84,7 @@ def test_printed_settings_hold_no_secret():
         ),
         pytest.param(
             {"LAKEHOUSE_PROFILE": "stack"},
-            "settings: Value error, profile stack needs LAKEHOUSE_WAREHOUSE, LAKEHOUSE_CATALOG_PASSWORD",
+            "profile stack needs LAKEHOUSE_WAREHOUSE, LAKEHOUSE_CATALOG_PASSWORD, or the servers that `lakehouse up`",
             id="half a stack",
         ),
     ],

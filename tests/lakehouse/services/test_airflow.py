@@ -43,14 +43,6 @@ def test_signing_keys_stay_the_same_and_are_private(tmp_path):
     assert len(set(keys.values())) == 3
 
 
-def test_write_private_leaves_no_partial_file_and_replaces_whole(tmp_path):
-    path = tmp_path / "new" / "file.json"
-    airflow.write_private(path, "one")
-    airflow.write_private(path, "two")
-    assert path.read_text() == "two"
-    assert [each.name for each in path.parent.iterdir()] == ["file.json"]
-
-
 def test_environment_keeps_airflow_on_loopback_and_below_home(tmp_path):
     found = airflow.environment(settings_of(tmp_path), 18080, {"PATH": "/bin", "AIRFLOW_CONN_LAKEHOUSE_SMTP": "{}"})
     assert found["AIRFLOW__API__HOST"] == "127.0.0.1"

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from lakehouse.errors import UnavailableError
-from lakehouse.services import processes, up
+from lakehouse.services import health, processes, up
 from lakehouse.settings import read_settings
 
 PORTS = {"api-server": 18080, "mlflow": 15000, "reports": 18081}
@@ -62,7 +62,7 @@ def test_choose_ports_refuses_to_move_an_api_server_that_others_still_call(tmp_p
 def test_look_says_of_a_dead_service_that_it_is_not_running(tmp_path):
     settings = read_settings({"LAKEHOUSE_HOME": str(tmp_path)})
     processes.write_state(settings, {"reports": processes.Running("reports", 2**22 - 1, 0.0, 18081, "reports.log")})
-    assert up.look(settings) == [up.State("reports", 2**22 - 1, 18081, "not running", "reports.log")]
+    assert health.look(settings) == [health.State("reports", 2**22 - 1, 18081, "not running", "reports.log")]
 
 
 def test_bring_down_without_services_ends_nothing(tmp_path):

@@ -1,0 +1,99 @@
+"""The commands of `lakehouse sql`: the views and example queries in sql/."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lakehouse.commands.reading import Format
+from lakehouse.errors import BadInputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lakehouse.settings import Settings
+    from lakehouse.sql import SqlFile
+
+
+def show() -> None:
+    """List the SQL files: views and example queries, and what their rows are.
+
+    \b
+    Example: lakehouse sql list
+    """
+    from rich.markup import escape
+    from rich.table import Table
+
+    from lakehouse.console import console
+    from lakehouse.sql import read_sql_files
+
+    grid = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("name", "kind", "what its rows are"):
+        grid.add_column(name, no_wrap=name != "what its rows are", overflow="fold")
+    for file in read_sql_files():
+        grid.add_row(file.name, "view" if file.is_view else "query", escape(f"{file.doc} {file.facts['Grain']}."))
+    console().print(grid)
+
+
+def apply() -> None:
+    """Make the views of sql/ in Trino, logged in as admin; what is there as the files say it stays as it is.
+
+    \b
+    Example: lakehouse sql apply
+    """
+    from lakehouse.settings import settings
+    from lakehouse.sql import read_sql_files
+    from lakehouse.sql_trino import ADMIN, apply_views, login_of, open_connection
+
+    files = read_sql_files()
+    is_failed = False
+    with open_connection(login_of(settings(), ADMIN)) as connection:
+        for view, outcome in apply_views(connection, files):
+            typer.echo(f"{view}: {outcome}")
+            is_failed |= outcome.startswith("failed")
+    if is_failed:
+        raise BadInputError("some views were not made; where a table is missing, `lakehouse migrate` makes it")
+
+
+def run(
+    name: Annotated[str, typer.Argument(help="A file of sql/, e.g. finance/daily_vwap, or only its last part.")],
+    output: Annotated[Format, typer.Option("--format", help="How the result is written.")] = Format.TABLE,
+    limit: Annotated[int, typer.Option(min=1, help="Most rows of --format table.")] = 50,
+) -> None:
+    """Run a file of sql/ and write its rows: in Trino, as analyst; without servers (profile embedded) in DuckDB.
+
+    \b
+    Example: lakehouse sql run daily_vwap
+             lakehouse sql run energy/peak_hours_of_a_month --format csv
+    """
+    from lakehouse import render
+    from lakehouse.console import console
+    from lakehouse.settings import settings
+    from lakehouse.sql import find_sql_file
+
+    file = find_sql_file(name)
+    with _results(file, settings()) as reader:
+        if output is Format.CSV:
+            render.write_csv(reader, sys.stdout)
+        elif output is Format.JSON:
+            render.write_json(reader, sys.stdout)
+        else:
+            render.write_table(reader, console(), limit)
+
+
+@contextmanager
+def _results(file: SqlFile, settings: Settings) -> Iterator[pa.RecordBatchReader]:
+    if settings.profile == "embedded":
+        from lakehouse.query import open_query
+
+        with open_query(file.query, settings) as reader:
+            yield reader
+        return
+    from lakehouse.sql_trino import ANALYST, ask, login_of, open_connection
+
+    with open_connection(login_of(settings, ANALYST)) as connection:
+        yield ask(connection, f"SELECT * FROM {file.view}" if file.is_view else file.query)  # noqa: S608
