@@ -33,7 +33,7 @@ ifeq ($(LAKEHOUSE_REAL_DATA),)
 unexport LAKEHOUSE_REAL_DATA
 endif
 
-.PHONY: help setup setup-dev stack demo test test-stack lint lock docs doctor clean
+.PHONY: help setup setup-dev stack compose demo test test-stack lint lock docs doctor clean
 
 help: ## list the targets
 	@echo 'make <target>; each does its own set-up. First use: make demo'
@@ -47,6 +47,10 @@ setup-dev: $(STAMPS)/dev $(STAMPS)/archive
 stack: setup ## what profile stack starts natively, into .stack: Trino, the S3 server; PostgreSQL is the system's
 	@$(BIN)/python -m lakehouse.fetch_parts
 
+compose: setup ## profile stack in containers: secrets into .compose, then docker compose up
+	@$(BIN)/python -m lakehouse.compose files
+	@docker compose up --build --detach --wait
+
 demo: setup ## ticks from files to audited gold tables and a report; LANDING=<dir> takes your files
 	@$(BIN)/lakehouse demo $(if $(LANDING),--landing "$(LANDING)")
 
@@ -54,7 +58,7 @@ test: setup-dev $(STAMPS)/torch ## all tests; ARGS="-k name" picks some; real fi
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-stack: setup-dev stack ## tests over the real servers, started natively; ARGS="-k name" picks some
-	@$(BIN)/python -m pytest tests/stack --run-stack $(ARGS)
+	@$(BIN)/python -m pytest tests/stack $(ARGS)
 
 lint: setup-dev ## ruff, mypy, import-linter, sqlfluff
 	@$(BIN)/ruff check .

@@ -38,7 +38,16 @@ app.add_typer(fetch_app, name="fetch")
 sql_app = typer.Typer(help="The views and example queries in sql/.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(sql_app, name="sql")
 
-for command in (reading.doctor, demo, jobs.run, reading.tables, jobs.migrate, reading.query, jobs.report):
+for command in (
+    reading.doctor,
+    demo,
+    fetching.land,
+    jobs.run,
+    reading.tables,
+    jobs.migrate,
+    reading.query,
+    jobs.report,
+):
     app.command()(command)
 for command in (services.up, services.down, services.status, services.reset):
     app.command()(command)

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from lakehouse.errors import BadInputError
 from lakehouse.generated import generated_settings, read_addresses
@@ -24,10 +23,10 @@ TEST_VARIABLES = frozenset({"LAKEHOUSE_REAL_DATA"})
 """Read by tests alone, so no field; set in an environment they must not be refused."""
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Where state lives and how to reach it. Embedded needs none of them; stack takes what nobody gave from `up`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     profile: Literal["embedded", "stack"] = "embedded"
     home: Path = Field(default=DEFAULT_HOME, description="Folder of all state.")
@@ -72,6 +71,11 @@ class Settings(BaseSettings):
     airflow_port: int = Field(default=8080, ge=1024, le=65535, description="Airflow's pages; a free one if taken.")
     mlflow_port: int = Field(default=5000, ge=1024, le=65535, description="MLflow's pages; a free one if taken.")
     reports_port: int = Field(default=8081, ge=1024, le=65535, description="The quality pages; a free one if taken.")
+    airflow_bind: str = Field(default="127.0.0.1", description="Address that Airflow's pages listen on.")
+    airflow_address: str = Field(
+        default="", description="Where Airflow's processes reach its pages; default http://127.0.0.1:<its port>."
+    )
+    postgres_host: str = Field(default="127.0.0.1", description="Stack: where Airflow's and MLflow's databases are.")
     postgres_port: int = Field(default=15432, ge=1024, le=65535, description="Stack; a free one if taken.")
     s3_port: int = Field(default=7070, ge=1024, le=65535, description="Stack; a free one if taken.")
     trino_port: int = Field(default=18443, ge=1024, le=65535, description="Stack; a free one if taken.")

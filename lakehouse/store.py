@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from pyarrow import fs
 
-from lakehouse.errors import BadInputError
+from lakehouse.errors import BadInputError, UnavailableError
 from lakehouse.settings import Settings
 
 S3_SCHEME = "s3://"
@@ -40,3 +40,20 @@ def open_filesystem(location: str, settings: Settings) -> tuple[fs.FileSystem, s
         request_timeout=REQUEST_TIMEOUT_S,
     )
     return store, path
+
+
+def copy_folder(folder: Path, location: str, settings: Settings) -> int:
+    """Copy every file below a local folder to a location, over what is there; return how many there are.
+
+    Raises:
+        UnavailableError: the store does not take them.
+    """
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    store, root = open_filesystem(location, settings)
+    try:
+        fs.copy_files(
+            str(folder.absolute()), root, source_filesystem=fs.LocalFileSystem(), destination_filesystem=store
+        )
+    except OSError as error:
+        raise UnavailableError(f"{location} does not take the files: {str(error).splitlines()[0]}") from None
+    return len(files)

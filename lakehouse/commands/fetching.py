@@ -79,3 +79,21 @@ def _folder(landing: str) -> Path:
 
 def _say(line: str) -> None:
     typer.echo(f"  {line}", err=True)
+
+
+def land(
+    folder: Annotated[Path, typer.Argument(help="A folder of delivered files.")],
+    to: Annotated[str, typer.Option(help="Folder or prefix below the landing root that they go to.")] = "",
+) -> None:
+    """Copy a folder of files to where files land: in profile stack, the bucket `landing`.
+
+    \b
+    Example: lakehouse land ~/ticks --to ticks
+    """
+    from lakehouse.settings import settings
+    from lakehouse.store import copy_folder
+
+    if not folder.is_dir():
+        raise BadInputError(f"expected a folder of files, found none at {folder}")
+    target = "/".join(part for part in (settings().landing_root, to.strip("/")) if part)
+    typer.echo(f"{copy_folder(folder, target, settings())} files at {target}")

@@ -75,14 +75,15 @@ def database(settings: Settings) -> dict[str, str]:
     """Return where Airflow keeps its own state; in profile stack it holds a password."""
     if settings.profile == "embedded":
         return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{settings.airflow_home / 'airflow.db'}"}
-    uri = postgres.uri(settings, "airflow", read_addresses(settings.home)["postgres"])
+    port = read_addresses(settings.home).get("postgres", settings.postgres_port)
+    uri = postgres.uri(settings, "airflow", port)
     # The same driver for both: what Airflow would choose for the second is another package
     return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": uri, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": uri}
 
 
 def configuration(settings: Settings, port: int) -> dict[str, str]:
     """Return Airflow's settings without its secrets; `port` is that of its pages."""
-    address = f"http://127.0.0.1:{port}"
+    address = settings.airflow_address or f"http://127.0.0.1:{port}"
     spark = {"conn_type": "spark", "host": settings.spark_master, "extra": {"deploy-mode": "client"}}
     return {
         "AIRFLOW_HOME": str(settings.airflow_home),
@@ -94,10 +95,10 @@ def configuration(settings: Settings, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(password_file(settings)),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
-        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__HOST": settings.airflow_bind,
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__WORKERS": "1",
-        "AIRFLOW__API__BASE_URL": address,
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(settings.logs / "tasks"),
         "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(settings.logs / "dag_processor"),
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",

@@ -15,7 +15,12 @@ from lakehouse.services import postgres, s3
 from lakehouse.services.plan import Plan
 from lakehouse.settings import PREFIX, Settings
 
-QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "GIT_PYTHON_REFRESH": "quiet"}
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # of language models' evaluations: 280 MB for what nobody asks here
+}
 LOGIN = """\
 [mlflow]
 default_permission = NO_PERMISSIONS

@@ -201,4 +201,4 @@ def make_role(admin: Any, name: str, password: str) -> None:
 def uri(settings: Settings, role: str, port: int, driver: str = "postgresql+psycopg") -> str:
     """Return how SQLAlchemy reaches a role's database; it holds the password, so it is never printed."""
     password = read_secret(settings.home, DATABASES[role])  # letters, digits, - and _: nothing to quote
-    return f"{driver}://{role}:{password}@127.0.0.1:{port}/{role}"
+    return f"{driver}://{role}:{password}@{settings.postgres_host}:{port}/{role}"

@@ -147,7 +147,8 @@ def state_folders(settings: Settings) -> list[Path]:
     folders = [settings.airflow_home, settings.logs]
     if settings.profile == "stack":
         folders += [stack_folder(settings.home), postgres.data_folder(settings)]
-    return [folder for folder in dict.fromkeys(folder.resolve() for folder in folders) if folder.exists()]
+    there = dict.fromkeys(folder.resolve() for folder in folders if folder.exists())
+    return [folder for folder in there if not any(other in folder.parents for other in there)]
 
 
 def reset(settings: Settings) -> None:
