@@ -13,6 +13,7 @@ from browser import Browser, find_browser
 from orchestra import CANARY, Orchestra
 from webhook import Messages, serve_webhook
 
+from lakehouse.demo_images import write_demo_images
 from lakehouse.services import processes
 from lakehouse.settings import read_settings
 
@@ -42,6 +43,7 @@ def orchestra(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     # The first four days of the month: enough for every table, too little to train on
     source = real_data / "household_power" / "uci-month" / "household_power_consumption.txt"
     meter.write_text("".join(source.read_text().splitlines(keepends=True)[:5000]))
+    write_demo_images(landing)
     values = {
         "LAKEHOUSE_HOME": str(home),
         "LAKEHOUSE_SPARK_MASTER": "local[1]",

@@ -17,6 +17,8 @@ from lakehouse.services import airflow, processes
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY
 from lakehouse.tables.finance import BRONZE_TRADES, GOLD_BARS_1M, SILVER_TRADES
 from lakehouse.tables.logs import RUNS
+from lakehouse.tables.registry import MODEL_VERSIONS, PROMOTIONS
+from lakehouse.tables.vision import gold_images
 
 pytestmark = pytest.mark.timeout(3000)
 
@@ -122,6 +124,25 @@ def test_energy_forecast_publishes_real_readings_and_skips_what_is_not_due(orche
     assert states["forecast_household_power_lgbm"] == "skipped"
     assert "no champion yet" in orchestra.log("energy_forecast", run, "forecast_household_power_lgbm")
     assert rows(orchestra, GOLD_LOAD_HOURLY) == 4 * 24
+
+
+def test_vision_classifier_trains_and_registers_and_skips_the_sets_not_asked_for(orchestra):
+    run = orchestra.trigger("vision_classifier", datasets=["digits"])
+    assert orchestra.wait("vision_classifier", run) == "success", orchestra.states("vision_classifier", run)
+    states = orchestra.states("vision_classifier", run)
+    of_digits = {name: state for name, state in states.items() if name.startswith("digits.")}
+    assert set(of_digits.values()) == {"success"}
+    assert {state for name, state in states.items() if name not in of_digits} == {"skipped"}
+    assert rows(orchestra, gold_images("digits")) == 1797
+    prepared = orchestra.result("vision_classifier", run, "digits.digits_cnn.prepare")
+    (version,) = read_log(orchestra.settings, MODEL_VERSIONS).to_pylist()
+    assert (version["model_name"], version["version"], version["mlflow_run_id"]) == (
+        "digits_cnn",
+        1,
+        prepared["mlflow_run_id"],
+    )
+    (promotion,) = read_log(orchestra.settings, PROMOTIONS).to_pylist()
+    assert (promotion["model_name"], promotion["version"], promotion["is_applied"]) == ("digits_cnn", 1, True)
 
 
 def test_train_model_fails_at_once_where_there_is_too_little_data(orchestra):
