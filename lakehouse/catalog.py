@@ -25,7 +25,7 @@ from pyiceberg.table.snapshots import Snapshot, ancestors_of
 from sqlalchemy.exc import SQLAlchemyError
 
 from lakehouse.days import Unit, parse_days
-from lakehouse.errors import BadInputError, UnavailableError
+from lakehouse.errors import BadInputError, UnavailableError, first_line
 from lakehouse.schema import arrow_table, iceberg_schema, iceberg_type, month_field, partition_spec, sort_order
 from lakehouse.settings import Settings
 from lakehouse.tables import CATALOG, TABLES, Table
@@ -92,7 +92,7 @@ def load(settings: Settings, table: Table) -> IcebergTable:
     except NoSuchTableError:
         raise BadInputError(f"{table.identifier} does not exist yet; a run or `lakehouse migrate` makes it") from None
     except (SQLAlchemyError, OSError) as error:
-        why = str(error).splitlines()[0]
+        why = first_line(error)
         raise UnavailableError(f"{table.identifier} can't be loaded ({why}); `lakehouse doctor` says more") from error
 
 
@@ -270,7 +270,7 @@ def append_log(settings: Settings, table: Table, rows: list[dict[str, Any]]) -> 
         return
     append_id = uuid.uuid4().hex
     arrow = arrow_table(table, rows)
-    failure: Exception | None = None
+    why = ""
     for _ in range(LOG_APPEND_ATTEMPTS):
         try:
             iceberg = load(settings, table)
@@ -278,9 +278,9 @@ def append_log(settings: Settings, table: Table, rows: list[dict[str, Any]]) -> 
                 iceberg.append(arrow, snapshot_properties={APPEND_ID: append_id})
             return
         except (CommitFailedException, UnavailableError, SQLAlchemyError, OSError) as error:
-            failure = error
-            logger.warning("appending to %s: %s; trying again", table.identifier, error)
-    raise UnavailableError(f"{len(rows)} rows could not be appended to {table.identifier}: {failure}")
+            why = first_line(error)
+            logger.warning("appending to %s: %s; trying again", table.identifier, why)
+    raise UnavailableError(f"{len(rows)} rows could not be appended to {table.identifier}: {why}; run the same again")
 
 
 def read_log(settings: Settings, table: Table) -> pa.Table:

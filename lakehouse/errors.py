@@ -50,3 +50,8 @@ class UnavailableError(LakehouseError):
     """Store or catalog is away, or the outcome of a commit is unknown; the same command is safe to repeat."""
 
     exit_code = ExitCode.UNAVAILABLE
+
+
+def first_line(error: BaseException) -> str:
+    """Return the line of an error that a person can use: a database's and Java's have many."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

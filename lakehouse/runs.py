@@ -13,7 +13,7 @@ from pyiceberg.exceptions import NoSuchTableError
 from sqlalchemy.exc import SQLAlchemyError
 
 from lakehouse.catalog import open_catalog
-from lakehouse.errors import UnavailableError
+from lakehouse.errors import UnavailableError, first_line
 from lakehouse.settings import Settings
 from lakehouse.tables.logs import RUNS
 
@@ -31,5 +31,5 @@ def find_run(settings: Settings, called_by: str, since: datetime) -> Mapping[str
     except NoSuchTableError:
         return None
     except (SQLAlchemyError, OSError) as error:
-        raise UnavailableError(f"{RUNS.identifier} can't be read ({str(error).splitlines()[0]})") from error
+        raise UnavailableError(f"{RUNS.identifier} can't be read ({first_line(error)})") from error
     return max(found, key=lambda row: row["started_at"]) if found else None

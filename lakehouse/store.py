@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from pyarrow import fs
 
-from lakehouse.errors import BadInputError, UnavailableError
+from lakehouse.errors import BadInputError, UnavailableError, first_line
 from lakehouse.settings import Settings
 
 S3_SCHEME = "s3://"
@@ -55,5 +55,5 @@ def copy_folder(folder: Path, location: str, settings: Settings) -> int:
             str(folder.absolute()), root, source_filesystem=fs.LocalFileSystem(), destination_filesystem=store
         )
     except OSError as error:
-        raise UnavailableError(f"{location} does not take the files: {str(error).splitlines()[0]}") from None
+        raise UnavailableError(f"{location} does not take the files: {first_line(error)}") from None
     return len(files)

@@ -20,7 +20,7 @@ from sqlalchemy.exc import OperationalError
 
 from lakehouse.catalog import append_log, last_replacements, load, require_tables
 from lakehouse.days import WHOLE_TABLE, Unit, describe_days
-from lakehouse.errors import ConflictError, ExitCode, LakehouseError
+from lakehouse.errors import ConflictError, ExitCode, LakehouseError, first_line
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
 from lakehouse.tables.logs import CALLER, CHECK_RESULTS, FILE_BALANCES, RUNS
@@ -112,11 +112,6 @@ def is_away(error: Exception) -> bool:
     if isinstance(error, (OSError, OperationalError)):
         return True
     return isinstance(error, (Py4JError, PySparkException)) and any(mark in str(error) for mark in AWAY)
-
-
-def first_line(error: Exception) -> str:
-    """The line of an error that a person can use."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def run_unrecorded(job: Job, request: Request) -> Outcome:

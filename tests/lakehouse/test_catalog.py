@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 import pytest
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table as IcebergTable
+from sqlalchemy.exc import OperationalError
 
 from lakehouse import catalog
 from lakehouse.catalog import (
@@ -238,3 +239,16 @@ def test_day_fingerprints_change_with_their_day_alone_and_survive_expiry(setting
     assert expired[MONDAY] == second[MONDAY]
     assert expired[TUESDAY].startswith("files:")
     assert day_fingerprints(load(settings, CORRELATIONS), "event_date", days) == expired
+
+
+def test_append_log_that_fails_says_so_in_one_line(settings, monkeypatch, caplog):
+    def fail(*_):
+        raise OperationalError("UPDATE iceberg_tables SET metadata_location=?", (), Exception("database is locked"))
+
+    monkeypatch.setattr(catalog, "load", fail)  # a database that stays locked for minutes
+    with pytest.raises(UnavailableError) as caught:
+        append_log(settings, RUNS, [run_row("run1")])
+    assert str(caught.value) == (
+        "1 rows could not be appended to ops.runs: (builtins.Exception) database is locked; run the same again"
+    )
+    assert all("\n" not in message for message in caplog.messages)
