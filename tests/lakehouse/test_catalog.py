@@ -151,7 +151,7 @@ def test_append_log_that_never_succeeds_is_unavailable(settings, monkeypatch):
     monkeypatch.setattr(IcebergTable, "append", fail)
     with pytest.raises(UnavailableError) as caught:
         append_log(settings, RUNS, [run_row("r1")])
-    assert str(caught.value) == "1 rows could not be appended to ops.runs: another commit was first"
+    assert str(caught.value) == "1 rows could not be appended to ops.runs: another commit was first; run the same again"
 
 
 def test_append_log_of_several_writers_at_once_loses_none(settings):
