@@ -117,6 +117,7 @@ def find_sql_file(name: str, folder: Path = FOLDER) -> SqlFile:
         return found[0]
     if found:
         raise BadInputError(f"{name!r} is the name of several: {', '.join(file.name for file in found)}")
-    near = difflib.get_close_matches(wanted, files, n=3, cutoff=0.4)
+    spelled = {name.partition("/")[2]: name for name in files} | {name: name for name in files}
+    near = dict.fromkeys(spelled[each] for each in difflib.get_close_matches(wanted, spelled, n=2, cutoff=0.5))
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(files)}"
     raise BadInputError(f"there is no SQL file {name!r}; {hint}")

@@ -14,9 +14,12 @@ import pytest
 
 from lakehouse import cli, submit
 from lakehouse.catalog import append_log, migrate, open_catalog
+from lakehouse.schema import arrow_table
 from lakehouse.settings import read_settings, settings
+from lakehouse.sql import read_sql_files
 from lakehouse.tables import TABLES
 from lakehouse.tables.logs import RUNS
+from lakehouse.tables.vision import GOLD_IMAGE_CLASS_COUNTS
 
 ROWS = pa.table(
     {
@@ -310,3 +313,41 @@ def test_run_process_waits_for_a_job_that_is_asked_to_stop(tmp_path, number, exp
         assert process.wait(timeout=20) == expected
         assert time.monotonic() - started < 10
     assert mark.exists()
+
+
+def test_sql_list_names_every_file(lakehouse):
+    code, out, _ = lakehouse("sql", "list")
+    assert code == 0
+    kinds = dict(line.split()[:2] for line in out.splitlines() if "/" in line.split()[0])
+    assert kinds == {file.name: "view" if file.is_view else "query" for file in read_sql_files()}
+
+
+def test_sql_run_and_query_answer_from_a_view_without_a_server(lakehouse, home):
+    migrate(home)
+    counts = {"dataset": "digits", "split": "train", "label": 3, "image_count": 4, "share_ratio": 1.0}
+    rows = arrow_table(GOLD_IMAGE_CLASS_COUNTS, [counts])
+    open_catalog(home).load_table(GOLD_IMAGE_CLASS_COUNTS.identifier).append(rows)
+    header = "dataset,split,label,label_name,image_count,share_pct,relative_to_equal\n"
+    expected = (0, f"{header}digits,train,3,,4,100.0,1.0\n", "")
+    assert lakehouse("sql", "run", "class_balance", "--format", "csv") == expected
+    assert lakehouse("query", "SELECT * FROM views.vision.class_balance", "--format", "csv") == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(
+            ("run", "vwap"), "there is no SQL file 'vwap'; did you mean finance/daily_vwap", id="no such file"
+        ),
+        pytest.param(("apply",), "profile embedded has no Trino; `lakehouse sql run` and", id="apply without servers"),
+        pytest.param(
+            ("run", "load_as_a_model_saw_it"), "SQL: Parser Error: syntax error at or near", id="what DuckDB lacks"
+        ),
+    ],
+)
+def test_sql_refuses_in_one_line(lakehouse, home, arguments, message):
+    migrate(home)
+    code, out, err = lakehouse("sql", *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {message}")
+    assert err.count("\n") == 1
