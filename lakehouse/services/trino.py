@@ -50,6 +50,8 @@ def prepare(settings: Settings, database_port: int) -> None:
     """Make what the server is started with: passwords, certificate, and the tables that hold the views' names."""
     folder = trino_folder(settings.home)
     (folder / "views").mkdir(parents=True, exist_ok=True, mode=0o700)
+    # A number that another process has by now would keep the launcher from starting; who runs is known by `processes`
+    (folder / "data" / "var" / "run" / "launcher.pid").unlink(missing_ok=True)
     make_certificate(certificate_file(settings.home))
     make_secret(settings.home, "trino_internal")
     words = {user: make_secret(settings.home, f"trino_{user}") for user in (ADMIN, ANALYST)}
