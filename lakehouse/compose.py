@@ -1,7 +1,7 @@
 """Set-up for docker-compose.yaml: `python -m lakehouse.compose files`; inside of its containers `prepare`, `airflow`.
 
 Writes  .compose/secrets/   files: every secret, one a file, mode 0600, generated once
-        .compose/home, postgres, seaweedfs, ...   files: folders of state, the caller's own
+        .compose/home, postgres, seaweedfs, stack/trino   files: folders of state, the caller's own
         .env                files: the account that the containers run as
 
 `prepare` makes roles, databases and buckets by the code that the native servers are prepared with; `airflow` migrates
@@ -19,7 +19,7 @@ from lakehouse.errors import BadInputError, LakehouseError
 from lakehouse.generated import BUCKETS, make_secret, read_secret, secret_file
 from lakehouse.jars import ROOT
 from lakehouse.private_files import write_private
-from lakehouse.services import mlflow, postgres, s3
+from lakehouse.services import mlflow, postgres, s3, trino
 from lakehouse.services.store_probe import refuse_open_store
 from lakehouse.settings import Settings, read_settings
 
@@ -69,12 +69,14 @@ def write_files(folder: Path, user: int, group: int) -> None:
     uri = f"postgresql+psycopg://mlflow:{read_secret(folder, 'mlflow_db')}@postgres:5432/mlflow"
     write_private(secrets / "mlflow_uri", uri)
     write_private(secrets / "mlflow.ini", mlflow.LOGIN.format(database=uri))
+    trino.make_files(folder)
     write_private(folder.parent / ".env", f"LAKEHOUSE_UID={user}\nLAKEHOUSE_GID={group}\n")
 
 
 def prepare(settings: Settings) -> None:
     """Make roles, databases and buckets, and refuse a store that answers somebody without keys."""
     postgres.prepare(settings, 5432, "postgres")
+    trino.make_view_tables(settings, 5432)
     client = s3.root_client(settings, ENDPOINT)
     present = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
     for bucket in BUCKETS:

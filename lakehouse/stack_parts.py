@@ -22,6 +22,7 @@ from lakehouse.java import USUAL_FOLDERS, java_version
 STACK_FOLDER = ROOT / ".stack"
 WHEELS = STACK_FOLDER / "wheels"
 GET = f"make -C {ROOT} stack"
+STORE_PART = "S3 server"
 TRINO_JAVA = 24
 """Trino 476 refuses an older one; Spark stays on its own."""
 POSTGRES_VERSION = 13
@@ -114,7 +115,7 @@ def parts() -> tuple[Part, ...]:
     system_postgres = "apt-get install postgresql" if shutil.which("apt-get") else GET
     return (
         Part("PostgreSQL", find_postgres(), system_postgres if os.geteuid() == 0 else GET),
-        Part("S3 server", versitygw_program(), GET),
+        Part(STORE_PART, versitygw_program(), GET),
         Part("Trino", trino_home(), GET),
         Part("Java for Trino", trino_java(), GET),
     )

@@ -39,7 +39,7 @@ def real_data() -> Path:
     return Path(folder)
 
 
-def settings_of(home: Path, **overrides: str) -> Settings:
+def settings_of(home: Path, /, **overrides: str) -> Settings:
     """Settings of a lakehouse in a folder, small enough for a test."""
     values = {"home": str(home), "spark_master": "local[2]", "driver_memory": "2g", "shuffle_partitions": "2"}
     return read_settings({f"LAKEHOUSE_{name.upper()}": value for name, value in (values | overrides).items()})

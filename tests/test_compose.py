@@ -81,7 +81,7 @@ def test_service_is_given_secrets_as_files_alone(document, name):
 
 @pytest.mark.parametrize("name", services())
 def test_service_mounts_folders_that_are_made_and_configuration_that_is_there(document, name):
-    made = {f"./.compose/{folder}" for folder in (*compose.STATE, "secrets")}
+    made = {f"./.compose/{folder}" for folder in (*compose.STATE, "secrets", "stack/trino")}
     for volume in document["services"][name].get("volumes", []):
         source, _, target = volume.partition(":")
         assert source in made or ((ROOT / source).exists() and target.endswith(":ro")), volume
@@ -97,6 +97,7 @@ def test_networks_are_split(document):
     assert "mlflow" not in members["spark"] | members["airflow"]
     assert document["services"]["seaweedfs"]["networks"] == ["files"]
     assert "ports" not in document["services"]["postgres"]
+    assert members["queries"] == {"trino"}
     assert set(members) == set(document["networks"])
 
 

@@ -16,18 +16,19 @@ from lakehouse.services.health import Say, wait_until_healthy
 from lakehouse.services.plan import Plan
 from lakehouse.services.store_probe import refuse_open_store
 from lakehouse.settings import Settings, read_settings
-from lakehouse.stack_parts import parts
+from lakehouse.stack_parts import STORE_PART, parts
 
 SECRETS = ("catalog", "mlflow_login", "mlflow_cookies")
 
 
-def require_parts() -> None:
-    """Name what is missing before anything is started.
+def require_parts(settings: Settings) -> None:
+    """Name what is missing before anything is started; who named a store elsewhere needs no program for one.
 
     Raises:
         BadInputError: a part is missing.
     """
-    missing = [part for part in parts() if part.path is None]
+    is_store_given = bool(settings.warehouse) and not settings.has_own_store
+    missing = [part for part in parts() if part.path is None and not (is_store_given and part.name == STORE_PART)]
     if missing:
         what = ", ".join(part.name for part in missing)
         lines = " && ".join(dict.fromkeys(part.mend for part in missing))

@@ -48,14 +48,24 @@ COST = 10
 
 def prepare(settings: Settings, database_port: int) -> None:
     """Make what the server is started with: passwords, certificate, and the tables that hold the views' names."""
-    folder = trino_folder(settings.home)
-    (folder / "views").mkdir(parents=True, exist_ok=True, mode=0o700)
     # A number that another process has by now would keep the launcher from starting; who runs is known by `processes`
-    (folder / "data" / "var" / "run" / "launcher.pid").unlink(missing_ok=True)
-    make_certificate(certificate_file(settings.home))
-    make_secret(settings.home, "trino_internal")
-    words = {user: make_secret(settings.home, f"trino_{user}") for user in (ADMIN, ANALYST)}
+    (trino_folder(settings.home) / "data" / "var" / "run" / "launcher.pid").unlink(missing_ok=True)
+    make_files(settings.home)
+    make_view_tables(settings, database_port)
+
+
+def make_files(home: Path) -> None:
+    """Make passwords and certificate."""
+    folder = trino_folder(home)
+    (folder / "views").mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_certificate(certificate_file(home))
+    make_secret(home, "trino_internal")
+    words = {user: make_secret(home, f"trino_{user}") for user in (ADMIN, ANALYST)}
     write_private(folder / "passwords.txt", "".join(f"{user}:{hash_of(word)}\n" for user, word in words.items()))
+
+
+def make_view_tables(settings: Settings, database_port: int) -> None:
+    """Make the tables that hold the views' names."""
     with psycopg.connect(postgres.uri(settings, VIEWS_ROLE, database_port, "postgresql")) as connection:
         connection.execute((CONFIGURATION / "views.sql").read_bytes())
 

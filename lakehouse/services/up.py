@@ -59,7 +59,7 @@ def bring_up(settings: Settings, say: Say) -> list[State]:
     """
     is_stack = settings.profile == "stack"
     if is_stack:
-        require_parts()
+        require_parts(settings)
     with processes.exclusive(settings):
         before = processes.read_state(settings)
         alive = {name: each for name, each in before.items() if each.process() is not None}

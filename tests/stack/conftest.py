@@ -20,6 +20,7 @@ from lakehouse.settings import read_settings
 
 TIMEOUT_S = 2400
 DAYS = {"first_day": "2019-10-11", "last_day_exclusive": "2019-10-12"}
+PORTS = ("POSTGRES", "S3", "MLFLOW", "AIRFLOW", "TRINO", "REPORTS")
 MODEL = "generated_household_lgbm"
 
 
@@ -60,7 +61,7 @@ def stack() -> Iterator[Stack]:
         "LAKEHOUSE_FINANCE_SCHEDULE": "manual",
         "LAKEHOUSE_FORECAST_SCHEDULE": "manual",
         "LAKEHOUSE_MAINTENANCE_SCHEDULE": "manual",
-        **{f"LAKEHOUSE_{name}_PORT": str(processes.choose_port(0)) for name in ("POSTGRES", "S3", "MLFLOW", "AIRFLOW")},
+        **{f"LAKEHOUSE_{name}_PORT": str(processes.choose_port(0)) for name in PORTS},
     }
     outer = {name: value for name, value in os.environ.items() if not name.startswith(("LAKEHOUSE_", "AIRFLOW", "AWS"))}
     found = Stack(read_settings(values, is_starting=True), outer | values)

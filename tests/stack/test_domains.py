@@ -74,7 +74,7 @@ def test_runs_are_recorded_with_the_dag_that_called_them(stack, through_airflow)
 
 def test_cli_asks_the_stack(stack, through_airflow):
     asked = stack.run("query", "SELECT count(*) AS n FROM silver.trades", "--format", "json")
-    assert json.loads(asked) == {"n": 5929}
+    assert json.loads(asked) == [{"n": 5929}]
     assert "silver.trades" in stack.run("tables")
     assert Path(stack.run("report").split()[-1]).is_file()
 
@@ -85,7 +85,7 @@ def test_model_is_trained_promoted_and_reproduced_through_mlflows_server(stack, 
     assert "champion" in models
     assert "no difference" in stack.run("reproduce", MODEL, "1")
     days = stack.run("query", "SELECT max(local_date) AS d FROM gold.load_hourly", "--format", "json")
-    last = json.loads(days)["d"]
+    last = json.loads(days)[0]["d"]
     predicted = stack.run("predict", f"{MODEL}@champion", "--from", last, "--to", str(_day_after(last)))
     assert "gold.load_forecasts" in predicted or "published" in predicted
 

@@ -87,11 +87,20 @@ def test_trino_may_only_read_the_lake_and_nobody_but_mlflow_its_bucket(settings)
     assert [role for role in s3.IDENTITIES if may(s3.MLFLOW, role)] == ["mlflow"]
 
 
-def test_missing_parts_are_named_with_the_lines_that_get_them(monkeypatch):
+def test_missing_parts_are_named_with_the_lines_that_get_them(settings, monkeypatch):
     found = (Part("PostgreSQL", None, "apt-get install postgresql"), Part("Trino", None, "make stack"))
     monkeypatch.setattr(stores, "parts", lambda: found)
     with pytest.raises(BadInputError, match=r"lacks PostgreSQL, Trino .*; apt-get install postgresql && make stack"):
-        stores.require_parts()
+        stores.require_parts(settings)
+
+
+def test_who_names_a_store_elsewhere_needs_no_program_for_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(stores, "parts", lambda: (Part("S3 server", None, "make stack"),))
+    given = {"LAKEHOUSE_PROFILE": "stack", "LAKEHOUSE_HOME": str(tmp_path), "LAKEHOUSE_WAREHOUSE": "s3://mine/tables"}
+    stores.require_parts(read_settings(given, is_starting=True))
+    own = {name: value for name, value in given.items() if name != "LAKEHOUSE_WAREHOUSE"}
+    with pytest.raises(BadInputError, match="lacks S3 server"):
+        stores.require_parts(read_settings(own, is_starting=True))
 
 
 def test_cluster_lies_outside_of_a_home_that_its_account_cannot_reach(settings, monkeypatch):
