@@ -5,6 +5,7 @@ The login is always verified: HTTPS, the server's certificate, a password from a
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from lakehouse.generated import read_secret, stack_folder
 from lakehouse.settings import Settings
 from lakehouse.sql import VIEW_CATALOG, SqlFile
 from lakehouse.tables import CATALOG
+
+logger = logging.getLogger(__name__)
 
 ADMIN, ANALYST = "admin", "analyst"
 """The two logins: who makes views, and who reads (conf/trino/rules.json)."""
@@ -93,6 +96,8 @@ def open_connection(login: Login) -> Iterator[dbapi.Connection]:
         BadInputError: wrong login, wrong statement, or no right to do it.
         UnavailableError: the server, or something that it needs, is away.
     """
+    if not logger.isEnabledFor(logging.DEBUG):
+        logging.getLogger("trino").setLevel(logging.CRITICAL)  # what it would say of a failure is said once, by us
     try:
         with dbapi.connect(
             host=login.host,

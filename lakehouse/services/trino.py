@@ -48,6 +48,8 @@ COST = 10
 
 def prepare(settings: Settings, database_port: int) -> None:
     """Make what the server is started with: passwords, certificate, and the tables that hold the views' names."""
+    # A number that another process has by now would keep the launcher from starting; who runs is known by `processes`
+    (trino_folder(settings.home) / "data" / "var" / "run" / "launcher.pid").unlink(missing_ok=True)
     make_files(settings.home)
     make_view_tables(settings, database_port)
 

@@ -8,6 +8,8 @@
 --
 -- The window starts anew with each UTC day, so that a day can be read alone; it is null until it holds 60 returns.
 -- realized_volatility_30 of gold.tick_features is carried over midnight and stands beside it. Filled bars return 0.
+-- Squares are added up as decimals: a window of doubles that slides keeps the rounding of what has left it, down to a
+-- root of less than nothing.
 CREATE OR REPLACE VIEW views.finance.rolling_volatility AS
 WITH
 bars AS (
@@ -16,7 +18,8 @@ bars AS (
         event_date,
         bar_start,
         log_return,
-        realized_volatility_30
+        realized_volatility_30,
+        CAST(1.0E8 * log_return * log_return AS DECIMAL(38, 24)) AS squared_bps
     FROM lakehouse.gold.tick_features
 ),
 
@@ -27,7 +30,7 @@ windows AS (
         bar_start,
         realized_volatility_30,
         COUNT(log_return) OVER last_hour AS return_count,
-        SUM(log_return * log_return) OVER last_hour AS squares
+        SUM(squared_bps) OVER last_hour AS squared_bps
     FROM bars
     WINDOW last_hour AS (
         PARTITION BY instrument_id, event_date
@@ -40,6 +43,6 @@ SELECT
     instrument_id,
     event_date,
     bar_start,
-    CASE WHEN return_count = 60 THEN 10000 * SQRT(squares) END AS volatility_60_bps,
+    CASE WHEN return_count = 60 THEN SQRT(CAST(squared_bps AS DOUBLE)) END AS volatility_60_bps,
     10000 * realized_volatility_30 AS volatility_30_bps
 FROM windows
