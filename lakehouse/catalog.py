@@ -22,6 +22,7 @@ from pyiceberg.exceptions import (
 )
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot, ancestors_of
+from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from lakehouse.days import Unit, parse_days
@@ -74,10 +75,15 @@ def open_catalog(settings: Settings) -> Catalog:
     if settings.profile == "embedded":
         settings.home.mkdir(parents=True, exist_ok=True)
     try:
-        return SqlCatalog(CATALOG, **settings.pyiceberg_properties())
+        catalog = SqlCatalog(CATALOG, **settings.pyiceberg_properties())
     except SQLAlchemyError as error:
         reason = error.__class__.__name__
         raise UnavailableError(f"the catalog can't be opened ({reason}); `lakehouse doctor` says more") from error
+    if settings.profile == "stack":
+        # A pool of its own would keep a connection open until the catalog is collected, and a server counts them
+        catalog.engine.dispose()
+        catalog.engine = create_engine(settings.catalog_sqlalchemy_uri, poolclass=NullPool)
+    return catalog
 
 
 def load(settings: Settings, table: Table) -> IcebergTable:

@@ -41,7 +41,7 @@ def embedded(files, lakes, spark, tmp_path_factory):
     from spark_jobs.vision import pipeline as vision
 
     found = lakes(spark, tmp_path_factory.mktemp("embedded"), "embedded")
-    assert finance.run_pipeline(found.request(landing=files / "ticks")) == 0
+    assert finance.run_pipeline(found.request(landing=files)) == 0
     assert energy.run_pipeline(found.request(landing=files)) == 0
     assert vision.run_pipeline(found.request(["digits"], landing=files)) == 0
     return found
@@ -84,7 +84,7 @@ def test_model_is_trained_promoted_and_reproduced_through_mlflows_server(stack, 
     assert MODEL in models
     assert "champion" in models
     assert "no difference" in stack.run("reproduce", MODEL, "1")
-    days = stack.run("query", "SELECT max(local_date) AS d FROM gold.load_hourly", "--format", "json")
+    days = stack.run("query", "SELECT max(event_date) AS d FROM gold.load_hourly", "--format", "json")
     last = json.loads(days)[0]["d"]
     predicted = stack.run("predict", f"{MODEL}@champion", "--from", last, "--to", str(_day_after(last)))
     assert "gold.load_forecasts" in predicted or "published" in predicted

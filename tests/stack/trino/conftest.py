@@ -87,7 +87,7 @@ def servers() -> Iterator[Servers]:
         settings = stores.generate(read_settings(os.environ, is_starting=True), ports)
         settings.airflow_home.mkdir(parents=True, exist_ok=True)
         try:
-            stores.require_parts()
+            stores.require_parts(settings)
             stores.start_stores(settings, ports, print)
             trino.prepare(settings, ports["postgres"])
             stores.start_due(settings, [trino.plan(settings, ports["trino"])])
