@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -44,7 +44,12 @@ SETTLE_PAUSE_S = 1.0
 
 
 class MainMovedError(LakehouseError):
-    """Another run published to the table after this one was planned: plan and stage again."""
+    """Another run published to the table after this one was planned: plan and stage again.
+
+    `published` are tables that this run had moved before; they stay.
+    """
+
+    published: tuple[Published, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,15 +133,19 @@ def publish(attempt: Attempt, writes: Sequence[Write]) -> list[Published]:
     branches = [open_branch(attempt, write.table) for write in pending]
     staged = [stage(attempt, write, branch) for write, branch in zip(pending, branches, strict=True)]
     reports = audit_all(attempt, staged)
-    published = []
-    for item, report in zip(staged, reports, strict=True):
-        fast_forward(attempt, item)
-        table = item.write.table
-        # The snapshot of a table by month also counts the rows of the other days, which were only written again.
-        rows = report.rows_evaluated if table.is_by_month else rows_added(attempt, table)
-        published.append(Published(item.write.table, item.days, rows, item.snapshot_id, item.facts))
-    for branch in branches:
-        drop_branch(branch)
+    published: list[Published] = []
+    try:
+        for item, report in zip(staged, reports, strict=True):
+            fast_forward(attempt, item)
+            table = item.write.table
+            # The snapshot of a table by month also counts the rows of the other days, which were only written again.
+            rows = report.rows_evaluated if table.is_by_month else rows_added(attempt, table)
+            published.append(Published(item.write.table, item.days, rows, item.snapshot_id, item.facts))
+    except MainMovedError as error:
+        error.published = tuple(published)
+        drop_branches(branches)
+        raise
+    drop_branches(branches)
     return published
 
 
@@ -256,6 +265,12 @@ def rows_added(attempt: Attempt, table: Table) -> int:
         for snapshot in main_history(load(attempt.settings, table))
         if summary_of(snapshot).get(RUN_ID) == attempt.run_id
     )
+
+
+def drop_branches(branches: Iterable[Branch]) -> None:
+    """Remove what a run needs no longer."""
+    for branch in branches:
+        drop_branch(branch)
 
 
 def drop_branch(branch: Branch) -> None:

@@ -28,6 +28,7 @@ from spark_jobs.job import Job, Outcome, Plan, Request
 from spark_jobs.publish import (
     Attempt,
     MainMovedError,
+    Published,
     drop_old_branches,
     main_snapshot,
     publish,
@@ -120,6 +121,7 @@ def run_unrecorded(job: Job, request: Request) -> Outcome:
     Raises:
         ConflictError: that happened too often.
     """
+    before: list[Published] = []  # by attempts that found a later table moved
     for _ in range(request.settings.publish_attempts):
         bases = {table.identifier: main_snapshot(request.settings, table) for table in job.tables}
         plan = job.plan(request)
@@ -141,8 +143,9 @@ def run_unrecorded(job: Job, request: Request) -> Outcome:
             message = "\n".join((f"{job.name} would replace {describe_days(due)}", *plan.lines))
             return Outcome(job, "dry run", ExitCode.DONE, message, due, run_key=attempt.run_key)
         try:
-            published = publish(attempt, job.build(request, plan, attempt))
+            published = [*before, *publish(attempt, job.build(request, plan, attempt))]
         except MainMovedError as error:
+            before += error.published
             logger.warning("%s; planning again", error)
             continue
         except (Py4JError, PySparkException) as error:

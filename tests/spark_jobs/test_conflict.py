@@ -14,7 +14,7 @@ from lakehouse.catalog import DAYS, load
 from lakehouse.errors import ExitCode
 from lakehouse.tables.finance import BRONZE_FILES, BRONZE_TRADES, SILVER_TRADES, SILVER_TRADES_REJECTED
 from spark_jobs import publish, run
-from spark_jobs.finance import bronze_trades, silver_trades
+from spark_jobs.finance import bronze_quotes, bronze_trades, silver_trades
 from spark_jobs.stage import Branch
 
 DAY = date(2024, 8, 8)
@@ -58,6 +58,30 @@ def test_run_whose_table_moved_meanwhile_plans_again(lake, binance_zip, monkeypa
     outcome = lake.run(bronze_trades.JOB)
     assert (outcome.outcome, outcome.days) == ("published", (DAYS_OF_TEST[0],))  # the other day is not due any more
     assert delivered(lake) == lines_of(DAYS_OF_TEST[:2])
+
+
+def test_run_that_published_one_table_before_the_other_moved_counts_both(lake, binance_zip, monkeypatch):
+    """Trades and quotes share the manifest: it moves after trades are on main, and is planned again alone."""
+    land(lake, binance_zip, DAYS_OF_TEST[:1])
+    quotes = lake.landing / "canonical" / "quotes" / "acme" / f"{DAY}.csv"
+    quotes.parent.mkdir(parents=True)
+    quotes.write_text(
+        f"instrument_id,ts_event,bid_price,bid_size,ask_price,ask_size\nABC.ACME,{DAY}T12:00:00Z,1.0,5,1.1,5\n"
+    )
+    original, moved = publish.fast_forward, []
+
+    def let_quotes_be_faster(attempt, staged):
+        if staged.write.table is BRONZE_FILES and not moved:
+            moved.append(staged)
+            assert lake.run(bronze_quotes.JOB).outcome == "published"
+        original(attempt, staged)
+
+    monkeypatch.setattr(publish, "fast_forward", let_quotes_be_faster)
+    outcome = lake.run(bronze_trades.JOB)
+    assert (outcome.outcome, outcome.summary.rows_in, outcome.summary.rows_out) == ("published", 3, 3)
+    assert lake.branches(BRONZE_TRADES) == []  # the first attempt's is gone, too
+    assert lake.values(BRONZE_TRADES, "delivery_date", "_source_line") == lines_of([DAY])
+    assert lake.values(BRONZE_FILES, "dataset", "rows") == [("quotes", 1), ("trades", 3)]
 
 
 def test_run_gives_up_where_others_are_always_faster(make_lake, binance_zip, monkeypatch):
