@@ -101,7 +101,7 @@ def undisturbed(scene):
 def append_elsewhere(lake):
     """Commit as a second writer would: a trade of another day, straight to `main`."""
     table = catalog.load(lake.settings, SILVER_TRADES)
-    row = table.scan(limit=1).to_arrow()
+    row = table.scan(row_filter=f"event_date = '{DAY}'", limit=1).to_arrow()
     changed = {"event_date": row["event_date"][0].as_py() + LATER, "ts_event": row["ts_event"][0].as_py() + LATER}
     for name, value in changed.items():
         position = row.schema.get_field_index(name)
