@@ -54,7 +54,7 @@ compose: setup ## profile stack in containers: secrets into .compose, then docke
 demo: setup ## ticks from files to audited gold tables and a report; LANDING=<dir> takes your files
 	@$(BIN)/lakehouse demo $(if $(LANDING),--landing "$(LANDING)")
 
-test: setup-dev $(STAMPS)/torch ## all tests; ARGS="-k name" picks some; real files from LAKEHOUSE_REAL_DATA
+test: setup-dev $(STAMPS)/torch ## all tests but those of the stack; ARGS="-k name" picks some; real files from LAKEHOUSE_REAL_DATA
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-stack: setup-dev stack ## tests over the real servers, started natively; ARGS="-k name" picks some

@@ -77,11 +77,7 @@ def prepare(settings: Settings) -> None:
     """Make roles, databases and buckets, and refuse a store that answers somebody without keys."""
     postgres.prepare(settings, 5432, "postgres")
     trino.make_view_tables(settings, 5432)
-    client = s3.root_client(settings, ENDPOINT)
-    present = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
-    for bucket in BUCKETS:
-        if bucket not in present:
-            client.create_bucket(Bucket=bucket)
+    s3.make_buckets(s3.root_client(settings, ENDPOINT))
     refuse_open_store(ENDPOINT, BUCKETS)
 
 

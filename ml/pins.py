@@ -19,7 +19,7 @@ from pyiceberg.table.refs import SnapshotRef
 from sqlalchemy.exc import SQLAlchemyError
 
 from lakehouse.catalog import load
-from lakehouse.errors import BadInputError, UnavailableError
+from lakehouse.errors import BadInputError, UnavailableError, first_line
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
 
@@ -107,7 +107,7 @@ def change_references(
         try:
             change(iceberg)
         except (CommitFailedException, CommitStateUnknownException, SQLAlchemyError, OSError) as error:
-            why = str(error).splitlines()[0]
+            why = first_line(error)
             logger.warning("tags of %s: %s; looking again", table.identifier, why)
             time.sleep(pause_s or 0)
     if not is_done(dict(load(settings, table).refs())):

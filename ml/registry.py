@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse.catalog import append_log, read_log, require_tables
-from lakehouse.errors import BadInputError
+from lakehouse.errors import BadInputError, first_line
 from lakehouse.tables.registry import MODEL_VERSIONS
 from ml.model_files import TamperedError, tree_sha256
 from ml.pins import pin
@@ -46,7 +46,7 @@ def download_model(context: Context, run: TrainingRun) -> Iterator[Path]:
         try:
             found = Path(download_artifacts(artifact_uri=f"{run.artifact_uri}/model", dst_path=scratch))
         except (MlflowException, OSError) as error:
-            why = str(error).splitlines()[0]
+            why = first_line(error)
             raise TamperedError(f"the files of run {run.run_id} can't be read: {why}") from error
         sha256, expected = tree_sha256(found), run.tags.get(f"{TAG}model_sha256")
         if sha256 != expected:

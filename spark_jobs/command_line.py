@@ -12,7 +12,7 @@ from dataclasses import replace
 from expectations import warm_up
 from lakehouse import tables
 from lakehouse.days import Unit, day_range, parse_day
-from lakehouse.errors import BadInputError, ExitCode, LakehouseError
+from lakehouse.errors import BadInputError, ExitCode, LakehouseError, first_line
 from lakehouse.settings import settings
 from spark_jobs.job import Job, Outcome, Request
 from spark_jobs.manifest import touched_event_days
@@ -111,8 +111,7 @@ def finish(arguments: argparse.Namespace, name: str, work: Callable[[Request], E
     except Exception as error:
         if arguments.debug:
             raise
-        line = str(error).splitlines()[0] if str(error) else ""
-        print(f"error: {type(error).__name__}: {line} (--debug shows where)", file=sys.stderr)
+        print(f"error: {type(error).__name__}: {first_line(error)} (--debug shows where)", file=sys.stderr)
         code = ExitCode.CRASH
     sys.stdout.flush()
     sys.exit(int(code))

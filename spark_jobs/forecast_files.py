@@ -23,7 +23,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakehouse.days import Unit
-from lakehouse.errors import BadInputError
+from lakehouse.errors import BadInputError, first_line
 from lakehouse.schema import arrow_schema
 from lakehouse.settings import Settings
 from lakehouse.store import open_filesystem
@@ -81,7 +81,7 @@ def read_delivery(table: Table, store: fs.FileSystem, path: str) -> Delivery:
         rows = pq.read_table(pa.BufferReader(content))
         rows = rows.select(list(columns)).cast(arrow_schema(table, columns))
     except (pa.ArrowInvalid, KeyError) as error:
-        why = str(error).splitlines()[0]
+        why = first_line(error)
         raise BadInputError(f"{path} is no file of forecasts ({why}); expected {', '.join(columns)}") from None
     sha256 = hashlib.sha256(content).hexdigest()
     return Delivery(path, sha256, rows.append_column("_source_sha256", pa.array([sha256] * rows.num_rows)))

@@ -3,12 +3,14 @@
 Reads   the landing folder
 Writes  bronze, silver and gold of every domain
 
-Each takes from the landing folder the files that are its own, for every day and image set that they hold.
+Each takes from the landing folder the files that are its own. --from and --to are of ticks and readings: images have no
+days, so every set is looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 import spark_jobs.energy.pipeline
 import spark_jobs.finance.pipeline
@@ -19,14 +21,22 @@ from spark_jobs.command_line import finish, parse_arguments
 from spark_jobs.job import Request
 
 Pipeline = Callable[[Request], ExitCode]
-PIPELINES: tuple[Pipeline, ...] = (
-    spark_jobs.finance.pipeline.run_pipeline,
-    spark_jobs.energy.pipeline.run_pipeline,
-    spark_jobs.vision.pipeline.run_pipeline,
-)
 
 
-def run_pipelines(request: Request, pipelines: Sequence[Pipeline] = PIPELINES) -> ExitCode:
+def run_every_image_set(request: Request) -> ExitCode:
+    """Run the vision pipeline, whatever days the others are asked for."""
+    return spark_jobs.vision.pipeline.run_pipeline(replace(request, days=None))
+
+
+PIPELINES: Mapping[str, Pipeline] = {
+    "finance": spark_jobs.finance.pipeline.run_pipeline,
+    "energy": spark_jobs.energy.pipeline.run_pipeline,
+    "vision": run_every_image_set,
+}
+"""By domain, in the order in which they run."""
+
+
+def run_pipelines(request: Request, pipelines: Iterable[Pipeline] = PIPELINES.values()) -> ExitCode:
     """Run every domain's chain; the first that fails ends the whole with its exit code."""
     worst = ExitCode.DONE
     for run_pipeline in pipelines:

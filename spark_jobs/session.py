@@ -49,8 +49,8 @@ def catalog_secrets(settings: Settings) -> dict[str, str]:
     return {f"spark.sql.catalog.{CATALOG}{key}": value for key, value in options.items()}
 
 
-def open_catalog(session: SparkSession, settings: Settings) -> None:
-    """Let a session know the catalog with its secrets.
+def connect_catalog(session: SparkSession, settings: Settings) -> None:
+    """Let a running session know the catalog with its secrets.
 
     They are set once it runs: what a session is built with is on the command line of the JVM that Python starts, and in
     the configuration that Spark's pages show. A catalog is opened when it is first used.
@@ -97,7 +97,6 @@ def build_session(name: str, settings: Settings) -> SparkSession:
     for key, value in session_options(settings).items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
-    for key, value in catalog_secrets(settings).items():
-        session.conf.set(key, value)
+    connect_catalog(session, settings)
     session.sparkContext.setLogLevel("FATAL")  # a failure is told once, by the job, in one line
     return session

@@ -126,11 +126,11 @@ class Lake:
 
 def new_lake(spark: SparkSession, folder: Path, name: str, **overrides: str) -> Lake:
     """Make a lakehouse without tables below a folder."""
-    from spark_jobs.session import open_catalog
+    from spark_jobs.session import connect_catalog
 
     settings = settings_of(folder / name, **overrides)
     session = spark.newSession()  # catalogs belong to a session
-    open_catalog(session, settings)
+    connect_catalog(session, settings)
     landing = folder / f"{name}-landing"
     landing.mkdir(exist_ok=True)
     return Lake(session, settings, landing)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lakehouse.errors import ExitCode
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Format(StrEnum):
@@ -78,16 +81,22 @@ def query(
              lakehouse query 'SELECT count(*) FROM silver.trades' --as-of 2024-08-09T12:00:00Z --format json
              lakehouse query 'SELECT * FROM silver."trades$snapshots"'
     """
-    from lakehouse import render
-    from lakehouse.console import console
     from lakehouse.query import open_query
     from lakehouse.settings import settings
 
     text = sys.stdin.read() if sql == "-" else sql
     with open_query(text, settings(), as_of) as reader:
-        if output is Format.CSV:
-            render.write_csv(reader, sys.stdout)
-        elif output is Format.JSON:
-            render.write_json(reader, sys.stdout)
-        else:
-            render.write_table(reader, console(), limit)
+        write_result(reader, output, limit)
+
+
+def write_result(reader: pa.RecordBatchReader, output: Format, limit: int) -> None:
+    """Write rows to standard output, at most `limit` of them where they are shown as a table."""
+    from lakehouse import render
+    from lakehouse.console import console
+
+    if output is Format.CSV:
+        render.write_csv(reader, sys.stdout)
+    elif output is Format.JSON:
+        render.write_json(reader, sys.stdout)
+    else:
+        render.write_table(reader, console(), limit)

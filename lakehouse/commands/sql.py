@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lakehouse.commands.reading import Format
+from lakehouse.commands.reading import Format, write_result
 from lakehouse.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -70,8 +69,6 @@ def run(
     Example: lakehouse sql run daily_vwap
              lakehouse sql run energy/peak_hours_of_a_month --format csv
     """
-    from lakehouse import render
-    from lakehouse.console import console
     from lakehouse.settings import settings
     from lakehouse.sql import find_sql_file
 
@@ -79,12 +76,7 @@ def run(
     # One more than is shown, which tells that there are more; a server goes on computing what nobody fetches
     most = limit + 1 if output is Format.TABLE else None
     with _results(file, settings(), most) as reader:
-        if output is Format.CSV:
-            render.write_csv(reader, sys.stdout)
-        elif output is Format.JSON:
-            render.write_json(reader, sys.stdout)
-        else:
-            render.write_table(reader, console(), limit)
+        write_result(reader, output, limit)
 
 
 @contextmanager

@@ -84,11 +84,17 @@ def is_ready(port: int) -> bool:
 def prepare(settings: Settings, port: int) -> None:
     """Make the buckets and say who may do what in each."""
     client = root_client(settings, f"http://127.0.0.1:{port}")
-    present = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
+    make_buckets(client)
     for bucket, grants in GRANTS.items():
+        client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy(settings, bucket, grants)))
+
+
+def make_buckets(client: Any) -> None:
+    """Make the buckets that are not there yet."""
+    present = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
+    for bucket in BUCKETS:
         if bucket not in present:
             client.create_bucket(Bucket=bucket)
-        client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy(settings, bucket, grants)))
 
 
 def policy(settings: Settings, bucket: str, grants: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:

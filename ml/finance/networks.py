@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lakehouse.errors import first_line
 from ml.config import Resources
 from ml.examples import Floats, Positions
 from ml.finance.windows import Windows
@@ -115,7 +116,7 @@ def load_network(
     try:
         module.load_state_dict({name: torch.from_numpy(values) for name, values in load_file(path).items()})
     except (SafetensorError, RuntimeError, ValueError) as error:
-        why = str(error).splitlines()[0]
+        why = first_line(error)
         raise TamperedError(f"{path} holds no weights of this network ({why}); train the model again") from None
     return Network(module.to(device), device)
 

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import nn
 
+from lakehouse.errors import first_line
 from ml.model_files import TamperedError, read_index
 from ml.vision.augment import Normalisation
 from ml.vision.config import ImageConfig
@@ -64,7 +65,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
     try:
         network.load_state_dict(load(path.read_bytes()))
     except (SafetensorError, RuntimeError, ValueError) as error:
-        why = str(error).splitlines()[0]
+        why = first_line(error)
         raise TamperedError(f"{path} holds no weights of this network ({why}); train the model again") from None
 
 

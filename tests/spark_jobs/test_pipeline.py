@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import date
+
 import pytest
 
 from lakehouse.errors import ExitCode
+from lakehouse.jars import ROOT
 from spark_jobs.pipeline import PIPELINES, run_pipelines
+from spark_jobs.vision import pipeline as vision
 
 
 @pytest.mark.parametrize(
@@ -27,6 +32,17 @@ def test_run_pipelines_ends_at_the_first_failure(codes, expected, runs):
     assert asked == ["the request"] * runs
 
 
-def test_every_domain_with_a_pipeline_is_in_it():
-    domains = [pipeline.__module__ for pipeline in PIPELINES]
-    assert domains == ["spark_jobs.finance.pipeline", "spark_jobs.energy.pipeline", "spark_jobs.vision.pipeline"]
+def test_every_domain_that_has_a_pipeline_is_in_it():
+    folders = {path.parent.name for path in (ROOT / "spark_jobs").glob("*/pipeline.py")}
+    assert set(PIPELINES) == folders
+
+
+def test_images_have_no_days(monkeypatch):
+    @dataclass(frozen=True)
+    class Asked:
+        days: tuple | None
+
+    seen = []
+    monkeypatch.setattr(vision, "run_pipeline", lambda request: seen.append(request.days) or ExitCode.DONE)
+    assert run_pipelines(Asked((date(2024, 8, 8),)), [PIPELINES["vision"]]) == ExitCode.DONE
+    assert seen == [None]
