@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -56,6 +57,10 @@ the oldest metadata file once there are a hundred."""
 
 LOG_APPEND_ATTEMPTS = 8
 
+OPEN_SECONDS = 2
+"""How long opening is tried again. Two processes that open a new catalog both make its tables, and the second fails;
+SQLite may also answer busy at once while the last connection of another process closes its write-ahead log."""
+
 
 @dataclass(frozen=True)
 class Replacement:
@@ -74,11 +79,16 @@ def open_catalog(settings: Settings) -> Catalog:
     """
     if settings.profile == "embedded":
         settings.home.mkdir(parents=True, exist_ok=True)
-    try:
-        catalog = SqlCatalog(CATALOG, **settings.pyiceberg_properties())
-    except SQLAlchemyError as error:
-        reason = error.__class__.__name__
-        raise UnavailableError(f"the catalog can't be opened ({reason}); `lakehouse doctor` says more") from error
+    give_up = time.monotonic() + OPEN_SECONDS
+    while True:
+        try:
+            catalog = SqlCatalog(CATALOG, **settings.pyiceberg_properties())
+            break
+        except SQLAlchemyError as error:
+            if time.monotonic() > give_up:
+                message = f"the catalog can't be opened ({first_line(error)}); `lakehouse doctor` says more"
+                raise UnavailableError(message) from error
+            time.sleep(0.1)
     if settings.profile == "stack":
         # A pool of its own would keep a connection open until the catalog is collected, and a server counts them
         catalog.engine.dispose()

@@ -175,7 +175,10 @@ def test_run_without_a_catalog_is_unavailable(lake, binance_zip):
     lake.settings.catalog_file.mkdir(parents=True)
     outcome = lake.run(bronze_trades.JOB)
     assert outcome.exit_code == ExitCode.UNAVAILABLE
-    assert outcome.message == "the catalog can't be opened (OperationalError); `lakehouse doctor` says more"
+    assert outcome.message == (
+        "the catalog can't be opened ((sqlite3.OperationalError) unable to open database file); "
+        "`lakehouse doctor` says more"
+    )
 
 
 def test_run_that_crashes_is_recorded_and_raised(lake, binance_zip, monkeypatch):
