@@ -50,10 +50,23 @@ class Browser:
             if answer.get("id") == self.number:
                 return answer["result"]
 
+    def evaluate(self, expression: str) -> str:
+        """Evaluate JavaScript on the page and return its value as text."""
+        found = self.call("Runtime.evaluate", expression=expression)
+        return str(found["result"].get("value", ""))
+
     def text(self) -> str:
         """Return the text that the page shows."""
-        found = self.call("Runtime.evaluate", expression="document.body.innerText")
-        return str(found["result"].get("value", ""))
+        return self.evaluate("document.body.innerText")
+
+    def html(self) -> str:
+        """Return the whole page as it is now."""
+        return self.evaluate("document.documentElement.outerHTML")
+
+    def fill(self, **values: str) -> None:
+        """Fill in fields of a form by their names."""
+        for name, value in values.items():
+            self.evaluate(f"document.querySelector('[name={name}]').value = {json.dumps(value)}")
 
     def screenshot(self, path: Path) -> None:
         """Keep what the page looks like."""

@@ -13,19 +13,19 @@ from lakehouse.services import processes
 from lakehouse.sql_trino import ADMIN, ANALYST, ask, certificate_file, login_of, open_connection
 
 
-def refusal(lake, sql: str, user: str = ANALYST) -> str:
+def refusal(filled, sql: str, user: str = ANALYST) -> str:
     with pytest.raises(BadInputError) as caught:
-        lake.trino(sql, user)
+        filled.trino(sql, user)
     message = str(caught.value)
     assert "\n" not in message
     return message
 
 
-def test_analyst_sees_gold_quality_and_views_alone(lake):
-    assert lake.trino("SHOW CATALOGS") == [("lakehouse",), ("system",), ("views",)]
-    assert lake.trino("SHOW SCHEMAS FROM lakehouse") == [("gold",), ("quality",)]
-    assert lake.trino("SELECT count(*) > 0 FROM gold.bars_1m, quality.check_results") == [(True,)]
-    assert lake.trino('SELECT count(*) > 0 FROM gold."bars_1m$snapshots"') == [(True,)]
+def test_analyst_sees_gold_quality_and_views_alone(filled):
+    assert filled.trino("SHOW CATALOGS") == [("lakehouse",), ("system",), ("views",)]
+    assert filled.trino("SHOW SCHEMAS FROM lakehouse") == [("gold",), ("quality",)]
+    assert filled.trino("SELECT count(*) > 0 FROM gold.bars_1m, quality.check_results") == [(True,)]
+    assert filled.trino('SELECT count(*) > 0 FROM gold."bars_1m$snapshots"') == [(True,)]
 
 
 @pytest.mark.parametrize(
@@ -35,13 +35,13 @@ def test_analyst_sees_gold_quality_and_views_alone(lake):
         *('silver."trades$files"', 'bronze."files$snapshots"', "system.runtime.queries", "system.metadata.catalogs"),
     ],
 )
-def test_analyst_is_refused_other_tables(lake, table):
-    assert "Access Denied: Cannot select from" in refusal(lake, f"SELECT * FROM {table}")  # noqa: S608
+def test_analyst_is_refused_other_tables(filled, table):
+    assert "Access Denied: Cannot select from" in refusal(filled, f"SELECT * FROM {table}")  # noqa: S608
 
 
-def test_analyst_reads_other_layers_through_the_views_only(lake):
-    assert lake.trino("SELECT count(*) > 0 FROM views.finance.spread_by_hour") == [(True,)]
-    assert lake.trino("SELECT count(*) FROM views.models.champions") == [(1,)]
+def test_analyst_reads_other_layers_through_the_views_only(filled):
+    assert filled.trino("SELECT count(*) > 0 FROM views.finance.spread_by_hour") == [(True,)]
+    assert filled.trino("SELECT count(*) FROM views.models.champions") == [(1,)]
 
 
 WRITES = {
@@ -61,17 +61,17 @@ WRITES = {
 
 
 @pytest.mark.parametrize("sql", [pytest.param(sql, id=name) for name, sql in WRITES.items()])
-def test_analyst_is_refused_every_write(lake, sql):
-    assert "Access Denied" in refusal(lake, sql)
+def test_analyst_is_refused_every_write(filled, sql):
+    assert "Access Denied" in refusal(filled, sql)
 
 
 @pytest.mark.parametrize("sql", [pytest.param(sql, id=name) for name, sql in WRITES.items() if "view" not in name])
-def test_admin_makes_views_and_can_not_change_tables(lake, sql):
-    assert "Access Denied" in refusal(lake, sql, ADMIN)
-    assert lake.trino("SELECT count(*) > 0 FROM silver.trades", ADMIN) == [(True,)]
+def test_admin_makes_views_and_can_not_change_tables(filled, sql):
+    assert "Access Denied" in refusal(filled, sql, ADMIN)
+    assert filled.trino("SELECT count(*) > 0 FROM silver.trades", ADMIN) == [(True,)]
 
 
-def test_what_trino_is_given_can_not_write_where_tables_are(lake):
+def test_what_trino_is_given_can_not_write_where_tables_are(filled):
     """Rules could be loosened by mistake; database role and S3 key say no by themselves."""
     import boto3
     import psycopg
@@ -80,8 +80,8 @@ def test_what_trino_is_given_can_not_write_where_tables_are(lake):
 
     from lakehouse.services import s3, trino
 
-    variables = trino.environment(lake.settings, 1)
-    key, secret = s3.keys(lake.settings, "trino")
+    variables = trino.environment(filled.settings, 1)
+    key, secret = s3.keys(filled.settings, "trino")
     store = boto3.client(
         "s3",
         endpoint_url=variables["TRINO_S3_ENDPOINT"],
@@ -101,27 +101,27 @@ def test_what_trino_is_given_can_not_write_where_tables_are(lake):
             connection.execute("DELETE FROM iceberg_tables")
 
 
-def test_wrong_password_and_unknown_user_are_refused(lake):
-    login = login_of(lake.settings, ANALYST)
+def test_wrong_password_and_unknown_user_are_refused(filled):
+    login = login_of(filled.settings, ANALYST)
     for other in (dataclasses.replace(login, password="wrong"), dataclasses.replace(login, user="nobody")):  # noqa: S106
         with pytest.raises(BadInputError, match="refuses the login of"), open_connection(other) as connection:
             ask(connection, "SELECT 1")
 
 
-def test_another_certificate_is_refused(lake, tmp_path):
+def test_another_certificate_is_refused(filled, tmp_path):
     from lakehouse.services.trino import make_certificate
 
     make_certificate(tmp_path / "certificate.pem")
-    login = dataclasses.replace(login_of(lake.settings, ANALYST), certificate=tmp_path / "certificate.pem")
+    login = dataclasses.replace(login_of(filled.settings, ANALYST), certificate=tmp_path / "certificate.pem")
     with pytest.raises(BadInputError, match="has no certificate that"), open_connection(login) as connection:
         ask(connection, "SELECT 1")
 
 
-def test_without_a_login_nothing_is_answered(lake):
-    address = f"https://127.0.0.1:{lake.settings.trino_port}"
+def test_without_a_login_nothing_is_answered(filled):
+    address = f"https://127.0.0.1:{filled.settings.trino_port}"
     session = requests.Session()
     session.trust_env = False
-    session.verify = str(certificate_file(lake.settings.home))
+    session.verify = str(certificate_file(filled.settings.home))
     session.headers["Connection"] = "close"  # Trino hangs up on a refused one with a body
     for method, path in (
         ("POST", "/v1/statement"),
@@ -136,18 +136,18 @@ def test_without_a_login_nothing_is_answered(lake):
     }
 
 
-def test_plain_http_is_not_served(lake):
+def test_plain_http_is_not_served(filled):
     with pytest.raises(requests.ConnectionError):
         requests.post(
-            f"http://127.0.0.1:{lake.settings.trino_port}/v1/statement",
+            f"http://127.0.0.1:{filled.settings.trino_port}/v1/statement",
             data=b"SELECT 1",
             timeout=60,
             proxies={"http": ""},
         )
 
 
-def test_one_user_can_not_act_as_another(lake):
-    login = login_of(lake.settings, ANALYST)
+def test_one_user_can_not_act_as_another(filled):
+    login = login_of(filled.settings, ANALYST)
     session = requests.Session()
     session.trust_env, session.verify, session.auth = False, str(login.certificate), (login.user, login.password)
     answer = session.post(
@@ -162,24 +162,24 @@ def test_one_user_can_not_act_as_another(lake):
     assert "User analyst cannot impersonate user admin" in answer.text
 
 
-def test_no_secret_is_in_arguments_logs_or_rendered_files(lake):
-    folder = stack_folder(lake.settings.home)
+def test_no_secret_is_in_arguments_logs_or_rendered_files(filled):
+    folder = stack_folder(filled.settings.home)
     secrets = {path.name: path.read_text().strip() for path in (folder / "secrets").iterdir()}
-    arguments = [word for process in processes.family(lake.settings, "trino") for word in process.cmdline()]
+    arguments = [word for process in processes.family(filled.settings, "trino") for word in process.cmdline()]
     assert arguments
     files = [path for path in (folder / "trino").rglob("*") if path.is_file() and path.stat().st_size < 10**7]
-    files += [path for path in lake.settings.logs.rglob("trino*") if path.is_file()]
+    files += [path for path in filled.settings.logs.rglob("trino*") if path.is_file()]
     assert {path.stat().st_mode & 0o077 for path in (folder / "trino").glob("*.txt")} == {0}
     for name, secret in secrets.items():
         assert not [word for word in arguments if secret in word], name
         assert not [path for path in files if secret.encode() in path.read_bytes()], name
-    assert secret_file(lake.settings.home, "trino_analyst").stat().st_mode & 0o077 == 0
+    assert secret_file(filled.settings.home, "trino_analyst").stat().st_mode & 0o077 == 0
 
 
-def test_error_of_the_command_line_is_one_line_with_its_code(lake, monkeypatch):
+def test_error_of_the_command_line_is_one_line_with_its_code(filled, monkeypatch):
     port = processes.choose_port(0)
-    monkeypatch.setitem(lake.variables, "LAKEHOUSE_TRINO_PORT", str(port))
-    done = lake.lakehouse("sql", "run", "daily_vwap")
+    monkeypatch.setitem(filled.variables, "LAKEHOUSE_TRINO_PORT", str(port))
+    done = filled.lakehouse("sql", "run", "daily_vwap")
     assert (done.returncode, done.stdout) == (75, "")
     assert done.stderr == (
         f"error: Trino at 127.0.0.1:{port} does not answer (Connection refused); `lakehouse status` says more\n"

@@ -148,9 +148,9 @@ def differences(found: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_file_gives_in_trino_what_duckdb_computes_on_its_own(lake, file: SqlFile):
-    found = lake.trino(f"SELECT * FROM {file.view}" if file.is_view else file.query)  # noqa: S608
-    expected = lake.duckdb(EXPECTED[file.name], *(find_table(name) for name in file.reads))
+def test_file_gives_in_trino_what_duckdb_computes_on_its_own(filled, file: SqlFile):
+    found = filled.trino(f"SELECT * FROM {file.view}" if file.is_view else file.query)  # noqa: S608
+    expected = filled.duckdb(EXPECTED[file.name], *(find_table(name) for name in file.reads))
     assert expected, "nothing to compare"
     assert differences(found, expected) == []
 
@@ -165,11 +165,11 @@ PRUNING = {
 @pytest.mark.parametrize(
     "file", [file for file in FILES if not file.facts["Prunes"].startswith("nothing")], ids=lambda file: file.name
 )
-def test_filter_of_the_header_spares_the_other_partitions(lake, file: SqlFile):
+def test_filter_of_the_header_spares_the_other_partitions(filled, file: SqlFile):
     column, table = re.fullmatch(r"(\w+): one partition of (\S+) per .+", file.facts["Prunes"]).groups()
     sql = f"SELECT * FROM {file.view} WHERE {column} = {PRUNING[column]}" if file.is_view else file.query  # noqa: S608
-    read = rows_read(lake.trino(f"EXPLAIN ANALYZE {sql}")[0][0], table)
-    files = load(lake.settings, find_table(table)).inspect.files().to_pylist()
+    read = rows_read(filled.trino(f"EXPLAIN ANALYZE {sql}")[0][0], table)
+    files = load(filled.settings, find_table(table)).inspect.files().to_pylist()
     wanted = [row["record_count"] for row in files if is_in(row["partition"], column, file)]
     assert read == sum(wanted)
     if column != "dataset":  # of which there is one
@@ -193,33 +193,33 @@ def is_in(partition: dict[str, Any], column: str, file: SqlFile) -> bool:
     return partition["event_date"] == date(2026, 1, 6)
 
 
-def test_tag_shows_the_table_as_the_model_saw_it(lake):
-    ((name, tag),) = lake.trino("SELECT table_name, tag FROM views.models.model_snapshots")
+def test_tag_shows_the_table_as_the_model_saw_it(filled):
+    ((name, tag),) = filled.trino("SELECT table_name, tag FROM views.models.model_snapshots")
     assert name == "gold.load_hourly"
     count = "SELECT count(*), sum(load_kw) FROM gold.load_hourly"
-    seen = lake.trino(f"{count} FOR VERSION AS OF '{tag}'")
-    table = load(lake.settings, GOLD_LOAD_HOURLY)
+    seen = filled.trino(f"{count} FOR VERSION AS OF '{tag}'")
+    table = load(filled.settings, GOLD_LOAD_HOURLY)
     rows = table.scan(snapshot_id=table.snapshot_by_name(tag).snapshot_id).to_arrow()
     assert seen == [(60 * 24, pytest.approx(sum(filter(None, rows.column("load_kw").to_pylist()))))]
     # the readings came again, with two days more
-    assert lake.trino(count)[0][0] == 62 * 24
+    assert filled.trino(count)[0][0] == 62 * 24
     snapshot = table.snapshot_by_name(tag)
     # main came to the snapshot after it was staged and audited: its history says when
     moved_ms = next(entry.timestamp_ms for entry in table.history() if entry.snapshot_id == snapshot.snapshot_id)
     later = datetime.fromtimestamp(moved_ms / 1000 + 1, UTC).strftime("%F %T UTC")
-    assert lake.trino(f"{count} FOR VERSION AS OF {snapshot.snapshot_id}") == seen
-    assert lake.trino(f"{count} FOR TIMESTAMP AS OF TIMESTAMP '{later}'") == seen
+    assert filled.trino(f"{count} FOR VERSION AS OF {snapshot.snapshot_id}") == seen
+    assert filled.trino(f"{count} FOR TIMESTAMP AS OF TIMESTAMP '{later}'") == seen
     query = find_sql_file("models/load_as_a_model_saw_it").query.replace("'main'", f"'{tag}'")
-    assert lake.trino(query)[0][1:4] == (date(2025, 11, 9), date(2026, 1, 7), 60 * 24)
+    assert filled.trino(query)[0][1:4] == (date(2025, 11, 9), date(2026, 1, 7), 60 * 24)
 
 
-def test_apply_again_changes_nothing_and_says_so(lake):
-    lines = lake.run("sql", "apply").splitlines()
+def test_apply_again_changes_nothing_and_says_so(filled):
+    lines = filled.run("sql", "apply").splitlines()
     assert lines == [f"{file.view}: unchanged" for file in FILES if file.is_view]
 
 
-def test_sql_run_answers_from_trino(lake):
-    printed = lake.run("sql", "run", "volume_profile_of_a_day", "--format", "csv").splitlines()
+def test_sql_run_answers_from_trino(filled):
+    printed = filled.run("sql", "run", "volume_profile_of_a_day", "--format", "csv").splitlines()
     assert (
         printed[0]
         == "bin_index,price_low,price_high,volume,volume_pct,trade_count,is_point_of_control,is_in_value_area"
@@ -227,8 +227,8 @@ def test_sql_run_answers_from_trino(lake):
     assert len(printed) > 2
 
 
-def test_times_are_utc_and_civil_times_have_no_zone(lake):
-    ((bar, hour),) = lake.trino(
+def test_times_are_utc_and_civil_times_have_no_zone(filled):
+    ((bar, hour),) = filled.trino(
         "SELECT max(b.bar_start), max(h.hour_start) FROM gold.bars_1m AS b, gold.load_hourly AS h"
     )
     assert bar.utcoffset().total_seconds() == 0
