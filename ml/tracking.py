@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+MOST_PARAMETERS = 100
+"""In one request of MLflow; each request costs its server the check of a password."""
 SWITCHES = {
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -218,10 +220,13 @@ def mark(context: Context, run: TrainingRun, step: str, facts: Mapping[str, str]
 
 def log_parameters(context: Context, run: TrainingRun) -> None:
     """Log everything that changes the model: the whole configuration, other model types' hyperparameters left out."""
+    from mlflow.entities import Param
+
     values = json.loads(run.config.as_json())
     values["hyperparameters"] = run.config.chosen_hyperparameters()
-    for name, value in flatten(values):
-        context.client.log_param(run.run_id, name, value)
+    parameters = [Param(name, value) for name, value in flatten(values)]
+    for first in range(0, len(parameters), MOST_PARAMETERS):
+        context.client.log_batch(run.run_id, params=parameters[first : first + MOST_PARAMETERS])
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
