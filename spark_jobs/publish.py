@@ -130,11 +130,13 @@ def publish(attempt: Attempt, writes: Sequence[Write]) -> list[Published]:
         UnavailableError: the outcome of a step is unknown or the catalog is away.
     """
     pending = [write for write in writes if not is_published(attempt, write)]
-    branches = [open_branch(attempt, write.table) for write in pending]
-    staged = [stage(attempt, write, branch) for write, branch in zip(pending, branches, strict=True)]
-    reports = audit_all(attempt, staged)
+    branches: list[Branch] = []
     published: list[Published] = []
     try:
+        for write in pending:
+            branches.append(open_branch(attempt, write.table))
+        staged = [stage(attempt, write, branch) for write, branch in zip(pending, branches, strict=True)]
+        reports = audit_all(attempt, staged)
         for item, report in zip(staged, reports, strict=True):
             fast_forward(attempt, item)
             table = item.write.table

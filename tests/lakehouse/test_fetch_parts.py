@@ -98,7 +98,11 @@ def write_archives(folder):
         archive.writestr("trino-iceberg-476/iceberg.jar", b"jar")
 
 
-def test_trino_is_unpacked_into_one_folder_and_counts_once_it_is_whole(folder, monkeypatch):
+@pytest.mark.parametrize("has_filters", [True, False], ids=["3.11.4 and newer", "before 3.11.4"])
+def test_trino_is_unpacked_into_one_folder_and_counts_once_it_is_whole(folder, monkeypatch, has_filters):
+    if not has_filters:
+        monkeypatch.delattr("tarfile.data_filter", raising=False)
+
     def fetch(jars, target, cache):
         write_archives(target)
         assert stack_parts.trino_home() is None

@@ -60,14 +60,36 @@ def test_run_whose_table_moved_meanwhile_plans_again(lake, binance_zip, monkeypa
     assert delivered(lake) == lines_of(DAYS_OF_TEST[:2])
 
 
-def test_run_that_published_one_table_before_the_other_moved_counts_both(lake, binance_zip, monkeypatch):
-    """Trades and quotes share the manifest: it moves after trades are on main, and is planned again alone."""
-    land(lake, binance_zip, DAYS_OF_TEST[:1])
+def land_a_quote(lake):
     quotes = lake.landing / "canonical" / "quotes" / "acme" / f"{DAY}.csv"
     quotes.parent.mkdir(parents=True)
     quotes.write_text(
         f"instrument_id,ts_event,bid_price,bid_size,ask_price,ask_size\nABC.ACME,{DAY}T12:00:00Z,1.0,5,1.1,5\n"
     )
+
+
+def test_run_whose_second_table_moved_before_its_branch_was_made_begins_anew(lake, binance_zip, monkeypatch):
+    """The first table has no row yet: a branch of it that stayed could not be made again."""
+    land(lake, binance_zip, DAYS_OF_TEST[:1])
+    land_a_quote(lake)
+    original, moved = publish.open_branch, []
+
+    def let_quotes_be_faster(attempt, table):
+        if table is BRONZE_FILES and not moved:
+            moved.append(table)
+            assert lake.run(bronze_quotes.JOB).outcome == "published"
+        return original(attempt, table)
+
+    monkeypatch.setattr(publish, "open_branch", let_quotes_be_faster)
+    assert lake.run(bronze_trades.JOB).outcome == "published"
+    assert lake.branches(BRONZE_TRADES) == []
+    assert lake.values(BRONZE_TRADES, "delivery_date", "_source_line") == lines_of([DAY])
+
+
+def test_run_that_published_one_table_before_the_other_moved_counts_both(lake, binance_zip, monkeypatch):
+    """Trades and quotes share the manifest: it moves after trades are on main, and is planned again alone."""
+    land(lake, binance_zip, DAYS_OF_TEST[:1])
+    land_a_quote(lake)
     original, moved = publish.fast_forward, []
 
     def let_quotes_be_faster(attempt, staged):
