@@ -6,7 +6,8 @@ Prints one JSON line and exits as the command did. Linux only: the measuring pro
 (PR_SET_CHILD_SUBREAPER), so that a JVM that outlives the Python which started it is counted, too.
 
   wall_s        from start to the command's exit
-  cpu_s         user and system seconds of every process of the tree, from the kernel's own accounts
+  cpu_s         user and system seconds of every process of the tree, each as sampled last. The kernel's sum for a
+                command and its children would lack Spark's Python workers: their parent doesn't wait for them
   peak_rss_mb   highest sum of the tree's resident memory, 10^6 bytes, sampled every 50 ms; pages that processes share
                 count once for each
   other_cores   mean number of cores that everybody else kept busy meanwhile: 0 on a quiet machine
@@ -16,6 +17,7 @@ Prints one JSON line and exits as the command did. Linux only: the measuring pro
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import json
 import os
@@ -62,23 +64,29 @@ def measure(
     return Measurement(**json.loads(done.stdout.splitlines()[-1]))
 
 
-class MemoryWatch(threading.Thread):
-    """Samples the resident memory of this process's descendants."""
+class TreeWatch(threading.Thread):
+    """Samples the resident memory and the CPU seconds of this process's descendants."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.peak_bytes = 0
+        self._cpu_s: dict[psutil.Process, float] = {}
         self._end = threading.Event()
+
+    @property
+    def cpu_s(self) -> float:
+        """User and system seconds of every process seen, also of those that have ended."""
+        return sum(self._cpu_s.values())
 
     def run(self) -> None:
         this = psutil.Process()
         while not self._end.wait(SAMPLE_S):
             total = 0
             for process in this.children(recursive=True):
-                try:
+                with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                     total += process.memory_info().rss
-                except psutil.NoSuchProcess:
-                    continue
+                    times = process.cpu_times()
+                    self._cpu_s[process] = times.user + times.system
             self.peak_bytes = max(self.peak_bytes, total)
 
     def stop(self) -> None:
@@ -96,7 +104,7 @@ def measure_here(command: Sequence[str], label: str, timeout_s: float) -> Measur
     """Run the command as the only child of this process and measure it."""
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "cannot adopt orphans (prctl)")
-    watch = MemoryWatch()
+    watch = TreeWatch()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
         busy, started = busy_core_seconds(), time.perf_counter()
         process = subprocess.Popen(command, stdout=output, start_new_session=True)
@@ -107,8 +115,9 @@ def measure_here(command: Sequence[str], label: str, timeout_s: float) -> Measur
         wall_s = time.perf_counter() - started
         killer.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
-        cpu_s = usage.ru_utime + usage.ru_stime + _wait_for_orphans()
+        waited_for_s = usage.ru_utime + usage.ru_stime + _wait_for_orphans()
         watch.stop()
+        cpu_s = max(watch.cpu_s, waited_for_s)  # a process shorter than a sample is in the kernel's sum alone
         others = (busy_core_seconds() - busy - cpu_s) / (time.perf_counter() - started)
         output.seek(0)
         reported = _last_json_object(output.read())
