@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from typing import Any
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
-from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import (
     CommitFailedException,
     NamespaceAlreadyExistsError,
@@ -23,14 +21,13 @@ from pyiceberg.exceptions import (
 )
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot, ancestors_of
-from sqlalchemy import NullPool, create_engine
-from sqlalchemy.exc import SQLAlchemyError
 
+from lakehouse.connection import CATALOG_ERRORS, open_catalog
 from lakehouse.days import Unit, parse_days
 from lakehouse.errors import BadInputError, UnavailableError, first_line
 from lakehouse.schema import arrow_table, iceberg_schema, iceberg_type, month_field, partition_spec, sort_order
 from lakehouse.settings import Settings
-from lakehouse.tables import CATALOG, TABLES, Table
+from lakehouse.tables import TABLES, Table
 from lakehouse.tables.vision import images_table
 
 logger = logging.getLogger(__name__)
@@ -57,10 +54,6 @@ the oldest metadata file once there are a hundred."""
 
 LOG_APPEND_ATTEMPTS = 8
 
-OPEN_SECONDS = 2
-"""How long opening is tried again. Two processes that open a new catalog both make its tables, and the second fails;
-SQLite may also answer busy at once while the last connection of another process closes its write-ahead log."""
-
 
 @dataclass(frozen=True)
 class Replacement:
@@ -71,43 +64,18 @@ class Replacement:
     snapshot_id: int
 
 
-def open_catalog(settings: Settings) -> Catalog:
-    """Open the catalog that the settings name.
-
-    Raises:
-        UnavailableError: the database can't be opened.
-    """
-    if settings.profile == "embedded":
-        settings.home.mkdir(parents=True, exist_ok=True)
-    give_up = time.monotonic() + OPEN_SECONDS
-    while True:
-        try:
-            catalog = SqlCatalog(CATALOG, **settings.pyiceberg_properties())
-            break
-        except SQLAlchemyError as error:
-            if time.monotonic() > give_up:
-                message = f"the catalog can't be opened ({first_line(error)}); `lakehouse doctor` says more"
-                raise UnavailableError(message) from error
-            time.sleep(0.1)
-    if settings.profile == "stack":
-        # A pool of its own would keep a connection open until the catalog is collected, and a server counts them
-        catalog.engine.dispose()
-        catalog.engine = create_engine(settings.catalog_sqlalchemy_uri, poolclass=NullPool)
-    return catalog
-
-
 def load(settings: Settings, table: Table) -> IcebergTable:
     """Load a table's current metadata.
 
     Raises:
         BadInputError: the table does not exist yet.
-        UnavailableError: the database or the store does not answer.
+        UnavailableError: the catalog or the store does not answer.
     """
     try:
         return open_catalog(settings).load_table(table.identifier)
     except NoSuchTableError:
         raise BadInputError(f"{table.identifier} does not exist yet; a run or `lakehouse migrate` makes it") from None
-    except (SQLAlchemyError, OSError) as error:
+    except CATALOG_ERRORS as error:
         why = first_line(error)
         raise UnavailableError(f"{table.identifier} can't be loaded ({why}); `lakehouse doctor` says more") from error
 
@@ -293,7 +261,7 @@ def append_log(settings: Settings, table: Table, rows: list[dict[str, Any]]) -> 
             if not any(append_id == summary_of(snapshot).get(APPEND_ID) for snapshot in main_history(iceberg)):
                 iceberg.append(arrow, snapshot_properties={APPEND_ID: append_id})
             return
-        except (CommitFailedException, UnavailableError, SQLAlchemyError, OSError) as error:
+        except (CommitFailedException, UnavailableError, *CATALOG_ERRORS) as error:
             why = first_line(error)
             logger.warning("appending to %s: %s; trying again", table.identifier, why)
     raise UnavailableError(f"{len(rows)} rows could not be appended to {table.identifier}: {why}; run the same again")

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import psutil
 
-from lakehouse.doctor_stack import check_catalog_server, check_parts, check_store
+from lakehouse.doctor_stack import check_catalog_server, check_parts, check_rest_catalog, check_store
 from lakehouse.errors import BadInputError
 from lakehouse.finding import Finding
 from lakehouse.jars import JAR_FOLDER, ROOT, faulty_jars, read_jar_list
@@ -197,6 +197,8 @@ def check_network() -> Finding:
 
 def check_catalog(settings: Settings) -> Finding:
     """The catalog's file is a readable database, or its server takes connections."""
+    if settings.catalog_type == "rest":
+        return check_rest_catalog(settings)
     if settings.profile == "stack":
         return check_catalog_server(settings.catalog_host, settings.catalog_port)
     if not settings.catalog_file.exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from urllib.parse import urlsplit
 
+from lakehouse.errors import LakehouseError
 from lakehouse.finding import Finding
 from lakehouse.settings import Settings
 from lakehouse.stack_parts import parts
@@ -28,6 +29,17 @@ def check_catalog_server(host: str, port: int) -> Finding:
     except OSError as error:
         message = f"{host}:{port} takes no connection: {error.strerror or error}"
         return Finding("catalog", "missing", message, "export LAKEHOUSE_CATALOG_HOST=... LAKEHOUSE_CATALOG_PORT=...")
+
+
+def check_rest_catalog(settings: Settings) -> Finding:
+    """The REST catalog answers, and takes the login."""
+    from lakehouse.connection import open_catalog
+
+    try:
+        open_catalog(settings)
+    except LakehouseError as error:
+        return Finding("catalog", "missing", str(error), "export LAKEHOUSE_CATALOG_URI=https://host/catalog")
+    return Finding("catalog", "ok", f"{settings.catalog_uri} answers")
 
 
 def check_store(settings: Settings) -> Finding:

@@ -24,7 +24,15 @@ BUCKETS = ("lake", "landing", "mlflow")
 REGION = "us-east-1"
 MLFLOW_USER = "admin"
 
-CATALOG_SETTINGS = ("catalog_host", "catalog_port", "catalog_database", "catalog_user", "catalog_password")
+CATALOG_SETTINGS = (
+    "catalog_type",
+    "catalog_uri",
+    "catalog_host",
+    "catalog_port",
+    "catalog_database",
+    "catalog_user",
+    "catalog_password",
+)
 STORE_SETTINGS = ("warehouse", "s3_endpoint", "s3_region", "s3_access_key_id", "s3_secret_access_key")
 MLFLOW_SETTINGS = ("mlflow_tracking", "mlflow_artifacts", "mlflow_user", "mlflow_password")
 

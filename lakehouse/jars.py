@@ -31,6 +31,7 @@ JAR_FOLDER = ROOT / ".jars"
 
 _LINE = re.compile(
     r"(?P<sha256>[0-9a-f]{64})\s+(?P<group>[\w.-]+):(?P<artifact>[\w.-]+):(?P<version>[\w.-]+)(?::(?P<kind>[\w.]+))?"
+    r"(?::(?P<classifier>[\w-]+))?"
 )
 
 
@@ -43,11 +44,14 @@ class Jar:
     version: str
     sha256: str
     kind: str = "jar"
+    classifier: str = ""
+    """Which of several files of one project, e.g. its tests."""
 
     @property
     def file_name(self) -> str:
-        """`artifact-version.jar`."""
-        return f"{self.artifact}-{self.version}.{self.kind}"
+        """`artifact-version.jar`, with the classifier before the dot."""
+        suffix = f"-{self.classifier}" if self.classifier else ""
+        return f"{self.artifact}-{self.version}{suffix}.{self.kind}"
 
 
 def read_jar_list(path: Path = JAR_LIST) -> tuple[Jar, ...]:
@@ -136,31 +140,38 @@ def _run_ivy(jars: Sequence[Jar], folder: Path, cache: Path | None) -> None:
         command += ["-cache", str(cache)]
     kinds = sorted({"jar", "bundle", *(jar.kind for jar in jars)})
     command += ["-ivy", str(module), "-confs", "default", "-types", *kinds]
-    command += ["-retrieve", f"{folder}/[artifact]-[revision].[ext]"]
+    command += ["-retrieve", f"{folder}/[artifact]-[revision](-[classifier]).[ext]"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         raise UnavailableError(f"Ivy could not get {', '.join(jar.file_name for jar in jars)}: {_reason(done)}")
 
 
 def _ivy_module(jars: Sequence[Jar]) -> str:
+    # Files of one project are one dependency: of two, Ivy keeps the first
+    projects: dict[tuple[str, str, str], list[Jar]] = {}
+    for jar in jars:
+        projects.setdefault((jar.group, jar.artifact, jar.version), []).append(jar)
     dependencies = "".join(
-        f"<dependency org={quoteattr(jar.group)} name={quoteattr(jar.artifact)} rev={quoteattr(jar.version)} "
-        f'conf="default->default(compile)" transitive="false"{_ivy_artifact(jar)}'
-        for jar in jars
+        f"<dependency org={quoteattr(group)} name={quoteattr(name)} rev={quoteattr(version)} "
+        f'conf="default->default(compile)" transitive="false">{_ivy_artifacts(files)}</dependency>'
+        for (group, name, version), files in projects.items()
     )
     return (
-        '<ivy-module version="2.0"><info organisation="local" module="jars"/>'
+        '<ivy-module version="2.0" xmlns:m="http://ant.apache.org/ivy/maven"><info organisation="local" module="jars"/>'
         '<configurations><conf name="default"/></configurations>'
         f"<dependencies>{dependencies}</dependencies></ivy-module>"
     )
 
 
-def _ivy_artifact(jar: Jar) -> str:
-    """Close the element of a dependency; what is no jar has to be named, since a project's own kind may be another."""
-    if jar.kind == "jar":
-        return "/>"
-    name, kind = quoteattr(jar.artifact), quoteattr(jar.kind)
-    return f"><artifact name={name} type={kind} ext={kind}/></dependency>"
+def _ivy_artifacts(files: Sequence[Jar]) -> str:
+    """Name a project's files, unless it is its jar alone: what that is packed as, the project says itself."""
+    if [(file.kind, file.classifier) for file in files] == [("jar", "")]:
+        return ""
+    return "".join(
+        f"<artifact name={quoteattr(file.artifact)} type={quoteattr(file.kind)} ext={quoteattr(file.kind)}"
+        + (f" m:classifier={quoteattr(file.classifier)}/>" if file.classifier else "/>")
+        for file in files
+    )
 
 
 def _ivy_jar() -> Path:

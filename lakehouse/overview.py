@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from lakehouse.catalog import known_tables, open_catalog, read_log
+from lakehouse.catalog import known_tables, read_log
+from lakehouse.connection import open_catalog
 from lakehouse.query import list_identifiers
 from lakehouse.settings import Settings
 from lakehouse.tables import TABLES, Table
@@ -29,7 +30,7 @@ class TableState:
 
 def table_states(settings: Settings) -> list[TableState]:
     """Return the state of every declared table, from metadata alone."""
-    if settings.profile == "embedded" and not settings.catalog_file.is_file():
+    if settings.has_catalog_file and not settings.catalog_file.is_file():
         return [TableState(table) for table in TABLES]
     catalog = open_catalog(settings)
     present = set(list_identifiers(catalog))

@@ -23,7 +23,7 @@ from pyiceberg.schema import Schema
 from pyiceberg.table import Table as IcebergTable
 
 from lakehouse.as_of import listed, resolve_snapshot
-from lakehouse.catalog import open_catalog
+from lakehouse.connection import open_catalog
 from lakehouse.errors import BadInputError
 from lakehouse.settings import Settings
 from lakehouse.sql import VIEW_CATALOG, SqlFile, read_sql_files
@@ -124,7 +124,7 @@ def _add_views(connection: duckdb.DuckDBPyConnection, views: tuple[SqlFile, ...]
 
 
 def _existing_catalog(settings: Settings) -> Catalog:
-    if settings.profile == "embedded" and not settings.catalog_file.is_file():
+    if settings.has_catalog_file and not settings.catalog_file.is_file():
         raise BadInputError(f"{settings.home} has no tables yet; make some: lakehouse demo")
     return open_catalog(settings)
 

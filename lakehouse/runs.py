@@ -10,9 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from pyiceberg.exceptions import NoSuchTableError
-from sqlalchemy.exc import SQLAlchemyError
 
-from lakehouse.catalog import open_catalog
+from lakehouse.connection import CATALOG_ERRORS, open_catalog
 from lakehouse.errors import UnavailableError, first_line
 from lakehouse.settings import Settings
 from lakehouse.tables.logs import RUNS
@@ -30,6 +29,6 @@ def find_run(settings: Settings, called_by: str, since: datetime) -> Mapping[str
         found = [row for row in rows.to_arrow().to_pylist() if row["run_by"].endswith(f" for {called_by}")]
     except NoSuchTableError:
         return None
-    except (SQLAlchemyError, OSError) as error:
+    except CATALOG_ERRORS as error:
         raise UnavailableError(f"{RUNS.identifier} can't be read ({first_line(error)})") from error
     return max(found, key=lambda row: row["started_at"]) if found else None

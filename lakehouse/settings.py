@@ -8,28 +8,22 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from lakehouse.errors import BadInputError
-from lakehouse.generated import generated_settings, read_addresses
+from lakehouse.generated import generated_settings
+from lakehouse.lake_settings import DEFAULT_HOME, LakeSettings
 from lakehouse.tables.model import CATALOG
 
 PREFIX = "LAKEHOUSE_"
-DEFAULT_HOME = Path(__file__).resolve().parents[1] / "lakehouse-home"
-"""Beside the packages, so that every working directory sees the same state."""
 TEST_VARIABLES = frozenset({"LAKEHOUSE_REAL_DATA"})
 """Read by tests alone, so no field; set in an environment they must not be refused."""
 
 
-class Settings(BaseModel):
-    """Where state lives and how to reach it. Embedded needs none of them; stack takes what nobody gave from `up`."""
+class Settings(LakeSettings):
+    """Where state lives and how to reach it; catalog and store are in lake_settings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    profile: Literal["embedded", "stack"] = "embedded"
-    home: Path = Field(default=DEFAULT_HOME, description="Folder of all state.")
     landing: str = Field(
         default="", description="Where files land: a folder or s3://bucket/prefix; default <home>/landing."
     )
@@ -39,19 +33,6 @@ class Settings(BaseModel):
     image_sets: str = Field(
         default="", description="Where a user's image sets are declared; default <landing>/image_sets."
     )
-    warehouse: str = Field(default="", description="Root of the tables' files; default file://<home>/warehouse.")
-
-    catalog_host: str = "127.0.0.1"
-    catalog_port: int = Field(default=5432, ge=1, le=65535)
-    catalog_database: str = "iceberg"
-    catalog_user: str = "iceberg"
-    catalog_password: SecretStr = SecretStr("")
-
-    s3_endpoint: str = Field(default="", description="URL of the S3-compatible store; empty for AWS itself.")
-    s3_region: str = "us-east-1"
-    s3_access_key_id: str = ""
-    s3_secret_access_key: SecretStr = SecretStr("")
-
     spark_master: str = Field(default="local[*]", description="spark-submit's --master wins over it.")
     driver_memory: str = Field(default="4g", pattern=r"^[1-9][0-9]*[mg]$")
     shuffle_partitions: int = Field(default=8, ge=1, description="A few times the cores of the whole cluster.")
@@ -120,11 +101,6 @@ class Settings(BaseModel):
         return (self.landing or str(self.home / "landing")).rstrip("/")
 
     @property
-    def warehouse_uri(self) -> str:
-        """Root of the tables' files as a URI, without a slash at the end."""
-        return (self.warehouse or (self.home / "warehouse").as_uri()).rstrip("/")
-
-    @property
     def mlflow_tracking_uri(self) -> str:
         """MLflow's store as MLflow reads it; may hold a password in the stack profile, so never print it."""
         return self.mlflow_tracking or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
@@ -133,12 +109,6 @@ class Settings(BaseModel):
     def mlflow_artifacts_uri(self) -> str:
         """Root of MLflow's files as a URI, without a slash at the end."""
         return (self.mlflow_artifacts or (self.home / "mlflow" / "artifacts").as_uri()).rstrip("/")
-
-    @property
-    def has_own_store(self) -> bool:
-        """True where the store is the one that `lakehouse up` starts, and not one that was given by settings."""
-        port = read_addresses(self.home).get("s3") if self.profile == "stack" else None
-        return port is not None and self.s3_endpoint == f"http://127.0.0.1:{port}"
 
     @property
     def forecasts(self) -> Path:
@@ -156,49 +126,9 @@ class Settings(BaseModel):
         return self.home / "logs"
 
     @property
-    def catalog_file(self) -> Path:
-        """The embedded profile's SQLite catalog."""
-        return self.home / "catalog.db"
-
-    @property
     def reports(self) -> Path:
         """Folder of the data-quality pages; index.html is the one to open."""
         return self.home / "reports"
-
-    @property
-    def catalog_jdbc_uri(self) -> str:
-        """The catalog as Spark's JDBC catalog reads it; user and password travel apart."""
-        if self.profile == "embedded":
-            return f"jdbc:sqlite:{self.catalog_file}?journal_mode=WAL&busy_timeout=30000&synchronous=NORMAL"
-        return f"jdbc:postgresql://{self.catalog_host}:{self.catalog_port}/{self.catalog_database}"
-
-    @property
-    def catalog_sqlalchemy_uri(self) -> str:
-        """The catalog as PyIceberg reads it; holds the password in the stack profile, so never print it."""
-        if self.profile == "embedded":
-            return f"sqlite:///{self.catalog_file}?timeout=30"
-        password = quote(self.catalog_password.get_secret_value(), safe="")
-        return (
-            f"postgresql+psycopg://{self.catalog_user}:{password}"
-            f"@{self.catalog_host}:{self.catalog_port}/{self.catalog_database}"
-        )
-
-    def pyiceberg_properties(self) -> dict[str, str]:
-        """What PyIceberg's SQL catalog is opened with."""
-        properties = {"uri": self.catalog_sqlalchemy_uri, "warehouse": self.warehouse_uri}
-        if self.warehouse_uri.startswith("s3"):
-            properties |= self.s3_properties()
-        return properties
-
-    def s3_properties(self) -> dict[str, str]:
-        """Iceberg's names for the store's address and keys; empty ones are left to the environment."""
-        values = {
-            "s3.endpoint": self.s3_endpoint,
-            "s3.region": self.s3_region,
-            "s3.access-key-id": self.s3_access_key_id,
-            "s3.secret-access-key": self.s3_secret_access_key.get_secret_value(),
-        }
-        return {key: value for key, value in values.items() if value}
 
 
 def read_settings(environment: Mapping[str, str], *, is_starting: bool = False) -> Settings:
@@ -226,8 +156,8 @@ def read_settings(environment: Mapping[str, str], *, is_starting: bool = False) 
         found = Settings(**values)  # type: ignore[arg-type]  # pydantic turns the texts into the fields' types
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
-        where = PREFIX + str(first["loc"][0]).upper() if first["loc"] else "settings"
-        raise BadInputError(f"{where}: {first['msg']}") from None
+        where = f"{PREFIX}{str(first['loc'][0]).upper()}: " if first["loc"] else ""  # several together name themselves
+        raise BadInputError(where + first["msg"].removeprefix("Value error, ")) from None
     if not is_starting:
         _require_servers(found)
     return found
@@ -243,7 +173,9 @@ def _require_servers(found: Settings) -> None:
     Raises:
         BadInputError: one is not known.
     """
-    known = {"WAREHOUSE": found.warehouse, "CATALOG_PASSWORD": found.catalog_password.get_secret_value()}
+    known = {"WAREHOUSE": found.warehouse}
+    if found.catalog_type == "jdbc":
+        known["CATALOG_PASSWORD"] = found.catalog_password.get_secret_value()
     missing = [PREFIX + name for name, value in known.items() if not value]
     if found.profile == "stack" and missing:
         raise BadInputError(

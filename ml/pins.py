@@ -13,12 +13,12 @@ import re
 import time
 from collections.abc import Callable
 
-from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.refs import SnapshotRef
-from sqlalchemy.exc import SQLAlchemyError
 
 from lakehouse.catalog import load
+from lakehouse.connection import CATALOG_ERRORS
 from lakehouse.errors import BadInputError, UnavailableError, first_line
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
@@ -106,7 +106,7 @@ def change_references(
             return
         try:
             change(iceberg)
-        except (CommitFailedException, CommitStateUnknownException, SQLAlchemyError, OSError) as error:
+        except (CommitFailedException, *CATALOG_ERRORS) as error:
             why = first_line(error)
             logger.warning("tags of %s: %s; looking again", table.identifier, why)
             time.sleep(pause_s or 0)

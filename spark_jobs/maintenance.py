@@ -22,7 +22,8 @@ from typing import Any
 
 from pyiceberg.table import Table as IcebergTable
 
-from lakehouse.catalog import append_log, load, open_catalog, read_log, require_tables
+from lakehouse.catalog import append_log, load, read_log, require_tables
+from lakehouse.connection import open_catalog
 from lakehouse.errors import ExitCode
 from lakehouse.tables import TABLES, Table, find_table
 from lakehouse.tables.logs import RUNS

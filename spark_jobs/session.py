@@ -19,16 +19,10 @@ def catalog_options(settings: Settings) -> dict[str, str]:
     """Options of Iceberg's Spark catalog; table metadata is read afresh each time, since other programs commit, too."""
     options = {
         "": "org.apache.iceberg.spark.SparkCatalog",
-        ".type": "jdbc",
-        ".uri": settings.catalog_jdbc_uri,
-        ".warehouse": settings.warehouse_uri,
-        ".jdbc.schema-version": "V1",
+        ".type": settings.catalog_type,
         ".cache-enabled": "false",
+        **{f".{key}": value for key, value in address_options(settings).items()},
     }
-    if settings.profile == "embedded":
-        options[".clients"] = "1"  # SQLite takes one writer at a time
-    else:
-        options[".jdbc.user"] = settings.catalog_user
     if settings.warehouse_uri.startswith("s3"):
         options[".io-impl"] = "org.apache.iceberg.aws.s3.S3FileIO"
         options[".s3.path-style-access"] = "true"
@@ -38,10 +32,26 @@ def catalog_options(settings: Settings) -> dict[str, str]:
     return {f"spark.sql.catalog.{CATALOG}{key}": value for key, value in options.items()}
 
 
+def address_options(settings: Settings) -> dict[str, str]:
+    """Options that say where the catalog is."""
+    if settings.catalog_type == "rest":
+        return settings.rest_properties()
+    options = {
+        "uri": settings.catalog_jdbc_uri,
+        "warehouse": settings.warehouse_uri,
+        "jdbc.schema-version": "V1",
+    }
+    if settings.has_catalog_file:
+        return options | {"clients": "1"}  # SQLite takes one writer at a time
+    return options | {"jdbc.user": settings.catalog_user}
+
+
 def catalog_secrets(settings: Settings) -> dict[str, str]:
     """Options of the catalog that are no one's to see; where there are none, AWS's own chain finds the keys."""
-    options = {}
-    if settings.profile == "stack":
+    options: dict[str, str] = {}
+    if settings.catalog_type == "rest":
+        options |= {f".{key}": value for key, value in settings.rest_secrets().items()}
+    elif settings.profile == "stack":
         options[".jdbc.password"] = settings.catalog_password.get_secret_value()
     if settings.warehouse_uri.startswith("s3"):
         keys = ("s3.access-key-id", "s3.secret-access-key")

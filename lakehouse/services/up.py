@@ -2,7 +2,8 @@
 
 Profile stack starts PostgreSQL and the S3 server first, makes roles, buckets and policies, and refuses a store that
 answers somebody without keys. Then, in both profiles: Airflow's database is migrated and its pools are made before
-scheduler, Dag processor, triggerer and API server start, with MLflow and the quality pages, and in profile stack Trino.
+scheduler, Dag processor, triggerer and API server start, with MLflow and the quality pages, and in profile stack Trino,
+unless the catalog is a REST server's: Trino is set up to read the one in PostgreSQL.
 What runs already is left alone, what has died is started again.
 """
 
@@ -32,7 +33,7 @@ def plan_services(settings: Settings, ports: Mapping[str, int]) -> list[Plan]:
     """Return every service but the stores in the order of their starts."""
     own = airflow.environment(settings, ports["api-server"])
     served = (sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(settings.reports))
-    last = [trino.plan(settings, ports["trino"])] if settings.profile == "stack" else []
+    last = [trino.plan(settings, ports["trino"])] if settings.has_trino else []
     return [
         Plan("api-server", ("airflow", "api-server", "--workers", "1"), own, ports["api-server"]),
         Plan("scheduler", ("airflow", "scheduler", "--skip-serve-logs"), own),
@@ -67,7 +68,8 @@ def bring_up(settings: Settings, say: Say) -> list[State]:
         if is_stack:
             settings = generate(settings, {name: ports[name] for name in (*STORES, "mlflow", "trino")})
             start_stores(settings, ports, say)
-            trino.prepare(settings, ports["postgres"])
+            if settings.has_trino:
+                trino.prepare(settings, ports["postgres"])
         plans = plan_services(settings, ports)
         if any(plan.name not in alive for plan in plans):
             prepare(settings, plans[0].environment, say)

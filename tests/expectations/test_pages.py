@@ -15,7 +15,8 @@ from expectations.page_model import judge_state
 from expectations.pages import build_index
 from expectations.queries import failed_rows_query
 from expectations.report import AuditReport, CheckResult, Sample
-from lakehouse.catalog import append_log, migrate, open_catalog
+from lakehouse.catalog import append_log, migrate
+from lakehouse.connection import open_catalog
 from lakehouse.schema import arrow_table
 from lakehouse.settings import Settings, read_settings
 from lakehouse.tables import find_table

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
-from pyiceberg.catalog.sql import SqlCatalog, SqlCatalogBaseTable
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table as IcebergTable
 from sqlalchemy.exc import OperationalError
@@ -111,17 +110,6 @@ def test_load_without_a_database_is_unavailable(settings):
     settings.catalog_file.mkdir(parents=True)
     with pytest.raises(UnavailableError, match=r"^the catalog can't be opened \(.*unable to open database file\)"):
         load(settings, RUNS)
-
-
-def test_a_new_catalog_opens_where_another_process_makes_its_tables_at_once(settings, monkeypatch):
-    make = SqlCatalog.create_tables
-
-    def make_after_another_process(opened):
-        make(opened)  # of the other, which was faster
-        SqlCatalogBaseTable.metadata.create_all(opened.engine, checkfirst=False)
-
-    monkeypatch.setattr(SqlCatalog, "create_tables", make_after_another_process)
-    assert catalog.open_catalog(settings).list_namespaces() == []
 
 
 def test_read_log_gives_the_last_row_per_key(settings):

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pytest
 
 from lakehouse import cli, submit
-from lakehouse.catalog import append_log, migrate, open_catalog
+from lakehouse.catalog import append_log, migrate
+from lakehouse.connection import open_catalog
 from lakehouse.schema import arrow_table
 from lakehouse.settings import read_settings, settings
 from lakehouse.sql import read_sql_files

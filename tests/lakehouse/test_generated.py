@@ -60,6 +60,14 @@ def test_a_given_catalog_is_not_asked_with_the_generated_password(home):
     assert settings.warehouse_uri == "s3://lake/warehouse"
 
 
+def test_a_rest_catalog_is_given_nothing_that_was_generated_for_another(home):
+    settings = stack_of(home, catalog_type="rest", catalog_uri="https://catalog.example.org")
+    assert settings.rest_properties() == {"uri": "https://catalog.example.org"}
+    assert settings.rest_secrets() == {}
+    assert settings.warehouse_uri == "s3://lake/warehouse"
+    assert not settings.has_trino  # ours reads the generated catalog
+
+
 def test_where_files_land_may_be_given_alone(home):
     settings = stack_of(home, landing="s3://landing/ticks")
     assert (settings.landing_root, settings.s3_endpoint) == ("s3://landing/ticks", "http://127.0.0.1:7070")

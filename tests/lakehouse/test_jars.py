@@ -7,6 +7,7 @@ from lakehouse.errors import BadInputError, UnavailableError
 from lakehouse.jars import Jar, faulty_jars, fetch, read_jar_list
 
 GROUP = "org.example"
+LAYOUT = "[organisation]/[module]/[revision]/[artifact]-[revision](-[classifier]).[ext]"
 
 
 def jar_of(content: bytes, artifact: str = "thing") -> Jar:
@@ -20,7 +21,7 @@ def repository(tmp_path, monkeypatch):
     settings.write_text(
         f"""<ivysettings><caches defaultCacheDir="{tmp_path}/cache"/><settings defaultResolver="folder"/>
         <resolvers><filesystem name="folder" m2compatible="true">
-        <artifact pattern="{tmp_path}/repository/[organisation]/[module]/[revision]/[artifact]-[revision].[ext]"/>
+        <artifact pattern="{tmp_path}/repository/{LAYOUT}"/>
         </filesystem></resolvers></ivysettings>"""
     )
     monkeypatch.setenv("IVY_SETTINGS", str(settings))
@@ -42,6 +43,22 @@ def test_read_jar_list_skips_comments_and_names_a_bad_line(tmp_path):
         read_jar_list(listed)
     expected = "jars.txt:2: expected 'sha256  group:artifact:version', found '123  org.example:thing:1.0'"
     assert str(caught.value) == expected
+
+
+def test_read_jar_list_knows_several_files_of_one_project(tmp_path):
+    listed = tmp_path / "jars.txt"
+    listed.write_text(f"{'0' * 64}  org.example:thing:1.0:jar:tests\n{'1' * 64}  org.example:thing:1.0:tar.gz\n")
+    assert [jar.file_name for jar in read_jar_list(listed)] == ["thing-1.0-tests.jar", "thing-1.0.tar.gz"]
+
+
+def test_fetch_brings_a_file_with_a_classifier_beside_the_one_without(tmp_path, repository):
+    plain = jar_of(b"classes")
+    tests = Jar(GROUP, "thing", "1.0", hashlib.sha256(b"tests").hexdigest(), classifier="tests")
+    publish(repository, plain, b"classes")
+    (repository / GROUP.replace(".", "/") / "thing" / "1.0" / tests.file_name).write_bytes(b"tests")
+    assert fetch((plain, tests), tmp_path / "jars") == (plain, tests)
+    assert (tmp_path / "jars" / "thing-1.0.jar").read_bytes() == b"classes"
+    assert (tmp_path / "jars" / "thing-1.0-tests.jar").read_bytes() == b"tests"
 
 
 def test_fetch_brings_what_is_missing_or_damaged_and_leaves_what_is_right(tmp_path, repository):

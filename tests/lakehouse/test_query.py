@@ -7,7 +7,7 @@ import pytest
 from pyiceberg.types import LongType
 
 from lakehouse.as_of import resolve_snapshot
-from lakehouse.catalog import open_catalog
+from lakehouse.connection import open_catalog
 from lakehouse.errors import BadInputError
 from lakehouse.query import Reference, find_references, list_identifiers, open_query
 from lakehouse.settings import read_settings

@@ -13,6 +13,14 @@ STACK = {
     "LAKEHOUSE_S3_SECRET_ACCESS_KEY": "hidden-key",
 }
 
+REST = {
+    "LAKEHOUSE_CATALOG_TYPE": "rest",
+    "LAKEHOUSE_CATALOG_URI": "https://host/catalog/",
+    "LAKEHOUSE_CATALOG_WAREHOUSE": "ticks",
+    "LAKEHOUSE_CATALOG_CREDENTIAL": "me:hidden-key",
+    "LAKEHOUSE_CATALOG_OAUTH2_URI": "https://host/tokens",
+}
+
 
 def test_embedded_settings_follow_from_home():
     settings = read_settings({"LAKEHOUSE_HOME": "/data/lake", "PATH": "/bin"})
@@ -55,6 +63,18 @@ def test_stack_settings_reach_catalog_and_store():
     }
 
 
+def test_rest_catalog_is_opened_by_address_and_credential():
+    settings = read_settings(REST)
+    assert settings.pyiceberg_properties() == {
+        "uri": "https://host/catalog",
+        "warehouse": "ticks",
+        "oauth2-server-uri": "https://host/tokens",
+        "credential": "me:hidden-key",
+    }
+    assert not settings.has_catalog_file
+    assert "hidden-key" not in repr(settings)
+
+
 def test_printed_settings_hold_no_secret():
     settings = read_settings(STACK)
     for printed in (str(settings), repr(settings), settings.model_dump_json()):
@@ -87,6 +107,50 @@ def test_printed_settings_hold_no_secret():
             "profile stack needs LAKEHOUSE_WAREHOUSE, LAKEHOUSE_CATALOG_PASSWORD, or the servers that `lakehouse up`",
             id="half a stack",
         ),
+        pytest.param(
+            {"LAKEHOUSE_CATALOG_TYPE": "rset"},
+            "LAKEHOUSE_CATALOG_TYPE: Input should be 'jdbc' or 'rest'",
+            id="no type of catalog",
+        ),
+        pytest.param(
+            {"LAKEHOUSE_CATALOG_TYPE": "rest"},
+            "LAKEHOUSE_CATALOG_URI: expected a URL like https://host/catalog, found none",
+            id="rest without address",
+        ),
+        pytest.param(
+            {**REST, "LAKEHOUSE_CATALOG_URI": "jdbc:postgresql://host/iceberg"},
+            "LAKEHOUSE_CATALOG_URI: expected a URL like https://host/catalog, found another",
+            id="rest at a database",
+        ),
+        pytest.param(
+            {**REST, "LAKEHOUSE_CATALOG_URI": "https://me:hidden-key@host/catalog"},
+            "LAKEHOUSE_CATALOG_URI: expected no login in the URL; give LAKEHOUSE_CATALOG_CREDENTIAL or _TOKEN",
+            id="login in the address",
+        ),
+        pytest.param(
+            {**REST, "LAKEHOUSE_CATALOG_TYPE": "jdbc"},
+            "LAKEHOUSE_CATALOG_CREDENTIAL is for LAKEHOUSE_CATALOG_TYPE=rest, found jdbc",
+            id="rest's settings without rest",
+        ),
+        pytest.param(
+            {**REST, "LAKEHOUSE_CATALOG_PASSWORD": "p@ss/word"},
+            "LAKEHOUSE_CATALOG_PASSWORD is for LAKEHOUSE_CATALOG_TYPE=jdbc, found rest",
+            id="a database's settings with rest",
+        ),
+        pytest.param(
+            {**REST, "LAKEHOUSE_CATALOG_TOKEN": "p@ss/word"},
+            "expected LAKEHOUSE_CATALOG_TOKEN or LAKEHOUSE_CATALOG_CREDENTIAL, found both",
+            id="two logins",
+        ),
+        pytest.param(
+            {
+                "LAKEHOUSE_CATALOG_TYPE": "rest",
+                "LAKEHOUSE_CATALOG_URI": "http://host",
+                "LAKEHOUSE_CATALOG_OAUTH2_URI": "http://host/tokens",
+            },
+            "LAKEHOUSE_CATALOG_OAUTH2_URI needs LAKEHOUSE_CATALOG_CREDENTIAL, found none",
+            id="nothing to exchange",
+        ),
     ],
 )
 def test_read_settings_refuses_in_one_line(environment, message):
@@ -94,6 +158,7 @@ def test_read_settings_refuses_in_one_line(environment, message):
         read_settings(environment)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+    assert not [secret for secret in ("p@ss/word", "hidden-key") if secret in str(caught.value)]
 
 
 def test_read_settings_refuses_without_repeating_a_secret():

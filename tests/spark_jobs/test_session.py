@@ -44,6 +44,31 @@ def test_catalog_of_the_stack_is_postgres_over_s3():
     }
 
 
+def test_catalog_may_be_a_rest_servers():
+    rest = {name: value for name, value in STACK.items() if name != "LAKEHOUSE_CATALOG_PASSWORD"} | {
+        "LAKEHOUSE_CATALOG_TYPE": "rest",
+        "LAKEHOUSE_CATALOG_URI": "https://host/catalog/",
+        "LAKEHOUSE_CATALOG_TOKEN": "bearer",
+    }
+    options = session_options(read_settings(rest))
+    catalog = "spark.sql.catalog.lakehouse"
+    assert {name.removeprefix(catalog): value for name, value in options.items() if name.startswith(catalog)} == {
+        "": "org.apache.iceberg.spark.SparkCatalog",
+        ".type": "rest",
+        ".uri": "https://host/catalog",
+        ".cache-enabled": "false",
+        ".io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
+        ".s3.path-style-access": "true",
+        ".s3.endpoint": "http://127.0.0.1:9000",
+        ".client.region": "us-east-1",
+    }
+    assert catalog_secrets(read_settings(rest)) == {
+        "spark.sql.catalog.lakehouse.token": "bearer",
+        "spark.sql.catalog.lakehouse.s3.access-key-id": "jobs-key",
+        "spark.sql.catalog.lakehouse.s3.secret-access-key": "hidden-key",
+    }
+
+
 def test_where_no_keys_are_given_the_stores_own_chain_finds_them():
     without = {name: value for name, value in STACK.items() if not name.startswith("LAKEHOUSE_S3")}
     assert catalog_secrets(read_settings(without)) == {"spark.sql.catalog.lakehouse.jdbc.password": "p@ss/word"}

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lakehouse.catalog import migrate, open_catalog
+from lakehouse.catalog import migrate
+from lakehouse.connection import open_catalog
 from lakehouse.query import open_query
 from lakehouse.schema import arrow_table
 from lakehouse.settings import Settings, read_settings

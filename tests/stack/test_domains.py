@@ -78,7 +78,7 @@ def test_iceberg_reads_and_writes_through_spark_what_arrow_reads(lake):
     """S3FileIO of Iceberg in the JVM: put, read, delete, and a file larger than one part."""
     from pyiceberg.exceptions import NoSuchTableError
 
-    from lakehouse.catalog import open_catalog
+    from lakehouse.connection import open_catalog
 
     lake.spark.sql("CREATE NAMESPACE IF NOT EXISTS lakehouse.contract")
     lake.spark.sql("CREATE TABLE lakehouse.contract.t (id BIGINT, noise BINARY) USING iceberg")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lakehouse.catalog import create_if_missing, known_tables, migrate, open_catalog
+from lakehouse.catalog import create_if_missing, known_tables, migrate
+from lakehouse.connection import open_catalog
 from lakehouse.errors import BadInputError
 from lakehouse.settings import read_settings
 from lakehouse.tables import TABLES, find_table
