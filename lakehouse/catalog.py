@@ -21,6 +21,7 @@ from pyiceberg.exceptions import (
 )
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot, ancestors_of
+from sqlalchemy.exc import IntegrityError
 
 from lakehouse.connection import CATALOG_ERRORS, open_catalog
 from lakehouse.days import Unit, parse_days
@@ -120,7 +121,7 @@ def create_if_missing(catalog: Catalog, settings: Settings, table: Table) -> boo
     """Make one table from its declaration; return whether it was missing."""
     if catalog.table_exists(table.identifier):
         return False
-    with contextlib.suppress(NamespaceAlreadyExistsError):
+    with contextlib.suppress(NamespaceAlreadyExistsError, IntegrityError):  # another process may make it at once
         catalog.create_namespace(table.layer)
     try:
         catalog.create_table(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
+from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table as IcebergTable
 from sqlalchemy.exc import OperationalError
@@ -99,6 +100,19 @@ def test_require_tables_refuses_a_column_of_another_type(settings):
         "ops.runs.seconds is double in the table and string in the declaration; only added columns can be migrated: "
         "give the changed column a new name"
     )
+
+
+def test_a_namespace_that_another_process_makes_at_once_is_taken_as_it_is(settings, monkeypatch):
+    catalog.open_catalog(settings).create_namespace(RUNS.layer)
+    exists, asked = SqlCatalog.namespace_exists, []
+
+    def not_yet(opened, name):
+        asked.append(name)
+        return len(asked) > 1 and exists(opened, name)  # at first as before the other's commit
+
+    monkeypatch.setattr(SqlCatalog, "namespace_exists", not_yet)
+    require_tables(settings, [RUNS])
+    assert load(settings, RUNS).current_snapshot() is None
 
 
 def test_load_of_a_missing_table_says_who_makes_it(settings):
