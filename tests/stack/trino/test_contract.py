@@ -34,9 +34,9 @@ def payloads():
 
 
 @pytest.fixture(scope="module")
-def contract(servers, payloads):
+def contract(stack, payloads):
     """The rows in a table that PyArrow has written."""
-    catalog = open_catalog(servers.settings)
+    catalog = open_catalog(stack.settings)
     catalog.create_namespace_if_not_exists("contract")
     table = catalog.create_table(
         "contract.payloads",
@@ -62,26 +62,26 @@ def sums(rows):
     }
 
 
-def test_trino_reads_every_byte_that_arrow_wrote(servers, contract, payloads):
-    found = servers.trino(READ, ADMIN)
+def test_trino_reads_every_byte_that_arrow_wrote(stack, contract, payloads):
+    found = stack.trino(READ, ADMIN)
     assert {(number, name): digest for number, name, digest in found} == sums(payloads)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_trino_finds_a_partition_by_its_name_and_a_row_by_its_range(servers, contract, payloads, name):
+def test_trino_finds_a_partition_by_its_name_and_a_row_by_its_range(stack, contract, payloads, name):
     wanted = [row for row in payloads if row[1] == name and 640 <= row[0] < 720]
     query = f"{READ} WHERE name = '{name}' AND id BETWEEN 640 AND 719"
-    assert {(number, name): digest for number, name, digest in servers.trino(query, ADMIN)} == sums(wanted)
+    assert {(number, name): digest for number, name, digest in stack.trino(query, ADMIN)} == sums(wanted)
 
 
-def test_trino_sees_what_another_client_has_deleted(servers, contract, payloads):
+def test_trino_sees_what_another_client_has_deleted(stack, contract, payloads):
     contract.delete("id < 600")
     kept = [row for row in payloads if row[0] >= 600]
-    found = servers.trino(READ, ADMIN)
+    found = stack.trino(READ, ADMIN)
     assert {(number, name): digest for number, name, digest in found} == sums(kept)
 
 
-def test_trino_makes_no_table_on_the_store(servers, contract):
+def test_trino_makes_no_table_on_the_store(stack, contract):
     with pytest.raises(LakehouseError, match=r"Access Denied|Cannot create table"):
-        servers.trino("CREATE TABLE lakehouse.contract.copied AS SELECT * FROM lakehouse.contract.payloads", ADMIN)
-    assert open_catalog(servers.settings).list_tables("contract") == [("contract", "payloads")]
+        stack.trino("CREATE TABLE lakehouse.contract.copied AS SELECT * FROM lakehouse.contract.payloads", ADMIN)
+    assert open_catalog(stack.settings).list_tables("contract") == [("contract", "payloads")]
