@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 MOST_PARAMETERS = 100
 """In one request of MLflow; each request costs its server the check of a password."""
+
 SWITCHES = {
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -28,6 +28,7 @@ from lakehouse.catalog import (
     require_tables,
     rows_per_day,
 )
+from lakehouse.connection import open_catalog
 from lakehouse.errors import BadInputError, UnavailableError
 from lakehouse.schema import arrow_table, partition_spec
 from lakehouse.settings import read_settings
@@ -103,7 +104,7 @@ def test_require_tables_refuses_a_column_of_another_type(settings):
 
 
 def test_a_namespace_that_another_process_makes_at_once_is_taken_as_it_is(settings, monkeypatch):
-    catalog.open_catalog(settings).create_namespace(RUNS.layer)
+    open_catalog(settings).create_namespace(RUNS.layer)
     exists, asked = SqlCatalog.namespace_exists, []
 
     def not_yet(opened, name):

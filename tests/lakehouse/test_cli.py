@@ -301,7 +301,9 @@ def test_run_process_waits_for_a_job_that_is_asked_to_stop(tmp_path, number, exp
         "time.sleep(30)\n"
     )
     caller = (
-        f"import sys; from lakehouse.submit import run_process; sys.exit(run_process([sys.executable, {str(job)!r}]))"
+        "import signal, sys; from lakehouse.submit import run_process\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal; below nohup it is ignored\n"
+        f"sys.exit(run_process([sys.executable, {str(job)!r}]))"
     )
     with subprocess.Popen([sys.executable, "-c", caller], stdout=subprocess.PIPE, start_new_session=True) as process:
         assert process.stdout is not None
