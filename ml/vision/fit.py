@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from lakehouse.errors import BadInputError
 from ml.model import Say
 from ml.vision.augment import Normalisation, augment, cut_out
 from ml.vision.config import Augmentation, Training
@@ -60,7 +61,11 @@ class Course:
 
 
 def fit(network: nn.Module, train: LabelledImages, validation: LabelledImages, course: Course, say: Say) -> History:
-    """Train a network in place; it must be on its device. A process that has a share averages gradients with others."""
+    """Train a network in place; it must be on its device. A process that has a share averages gradients with others.
+
+    Raises:
+        BadInputError: fewer images than two for each process, which batch normalisation needs.
+    """
     device, how, share = device_of(network), course.how, course.share
     network.to(memory_format=torch.channels_last)
     wrapped = nn.parallel.DistributedDataParallel(network) if share.processes > 1 else network
@@ -72,6 +77,10 @@ def fit(network: nn.Module, train: LabelledImages, validation: LabelledImages, c
         nesterov=how.momentum > 0,
         weight_decay=how.weight_decay,
     )
+    if len(train) < 2 * share.processes:
+        raise BadInputError(
+            f"{len(train)} images to learn from, expected 2 for each process or more: deliver more of them"
+        )
     # Fewer images than a batch are one batch; of more, the rest that fills none waits for the next epoch's order
     size = min(how.batch_size, len(train) // share.processes * share.processes)
     rate = triangle(optimizer, how, how.epochs * (len(train) // size))
@@ -82,8 +91,8 @@ def fit(network: nn.Module, train: LabelledImages, validation: LabelledImages, c
         began, shown = time.monotonic(), 0
         sums = torch.zeros(2, device=device)
         wrapped.train()
-        for batch in batches(len(train), size, order):
-            sums += learn(wrapped, on_device, share.of(batch).to(device), course, random)
+        for batch in batches(len(train), size, order, device):
+            sums += learn(wrapped, on_device, share.of(batch), course, random)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             rate.step()
@@ -136,9 +145,9 @@ def triangle(optimizer: torch.optim.Optimizer, how: Training, steps: int) -> tor
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
 
-def batches(count: int, size: int, random: torch.Generator) -> Iterator[torch.Tensor]:
-    """Yield the positions of whole batches in a new order."""
-    order = torch.randperm(count, generator=random)
+def batches(count: int, size: int, random: torch.Generator, device: torch.device) -> Iterator[torch.Tensor]:
+    """Yield the positions of whole batches in a new order, brought to the device once: each copy would wait for it."""
+    order = torch.randperm(count, generator=random).to(device)
     for first in range(0, count - size + 1, size):
         yield order[first : first + size]
 
