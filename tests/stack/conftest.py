@@ -148,7 +148,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def through_airflow(stack: Stack, files: Path) -> dict[str, str]:
     """Every domain's Dag, run over the files in the bucket; returns the id of each run."""
     assert " files at s3://landing" in stack.run("land", str(files))
-    stack.run("migrate")
     days = {"first_day": "2019-10-11", "last_day_exclusive": "2026-01-08", "retrain": "no"}
     wanted = {
         "finance_tick": days,
