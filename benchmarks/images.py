@@ -118,7 +118,9 @@ def run_cifar(arguments: argparse.Namespace) -> None:
             show(result)
             show(page_resnet(images, torch.device(result.device), seed))
         return
-    for changes in (("model_type=small_cnn",), ("model_type=resnet", *arguments.resnet)):
+    threads = f"resources.threads={arguments.threads}"
+    for model_type, given in (("small_cnn", arguments.small_cnn), ("resnet", arguments.resnet)):
+        changes = (f"model_type={model_type}", threads, *given)
         probe = ours("cifar10_cnn", images, arguments.device, 1, *changes, "epochs=1")
         epochs = max(1, int(arguments.seconds / probe.seconds))
         show(ours("cifar10_cnn", images, arguments.device, 1, *changes, f"epochs={epochs}"))
@@ -134,13 +136,16 @@ def main() -> None:
         command.add_argument("--data", type=Path, required=True)
         command.add_argument("--device", choices=["cpu", "gpu"], default="cpu")
         command.add_argument("--seeds", type=int, default=1)
+        command.add_argument("--threads", type=int, default=1)
         command.set_defaults(run=run)
         if name == "mnist":
             command.add_argument("--plain-epochs", type=int, default=1)
-            command.add_argument("--threads", type=int, default=2)
         else:
             command.add_argument("--seconds", type=float, default=60, help="for each network")
-            command.add_argument("--resnet", nargs="*", default=[], metavar="KEY=VALUE", help="changes to its settings")
+            for model_type in ("--small_cnn", "--resnet"):
+                command.add_argument(
+                    model_type, nargs="*", default=[], metavar="KEY=VALUE", help="changes to its settings"
+                )
             command.add_argument("--page", action="store_true", help="against Page's recipe, both to their ends")
     arguments = parser.parse_args()
     arguments.run(arguments)
