@@ -81,6 +81,13 @@ class Settings(LakeSettings):
     )
     deadline_minutes: int = Field(default=360, ge=1, description="A Dag's run that takes longer raises a notice.")
     log_max_age_days: int = Field(default=30, ge=1, description="How long logs of services and tasks are kept.")
+    task_logs: str = Field(
+        default="",
+        pattern=r"^(s3://[^/?#]+(/[^?#]*)?)?$",
+        description="Where logs of tasks are kept besides, s3://bucket/prefix at the store's endpoint.",
+    )
+    task_logs_access_key_id: str = Field(default="", description="Empty: the keys that the tables are written with.")
+    task_logs_secret_access_key: SecretStr = SecretStr("")
 
     audit_branch_max_age_days: int = Field(default=7, ge=1, description="How long a failed audit's branch is kept.")
     snapshot_max_age_days: int = Field(default=30, ge=1, description="How long snapshots without a tag are kept.")
