@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from lakehouse.errors import BadInputError
 from lakehouse.generated import generated_settings
+from lakehouse.jars import JAR_LIST, ROOT
 from lakehouse.lake_settings import DEFAULT_HOME, LakeSettings
 from lakehouse.tables.model import CATALOG
 
@@ -171,6 +172,11 @@ def read_settings(environment: Mapping[str, str], *, is_starting: bool = False) 
 
 
 def _absolute(home: object) -> Path:
+    if not home and not JAR_LIST.is_file():
+        raise BadInputError(
+            f"LAKEHOUSE_HOME: expected the folder of all state, found none; lakehouse is installed in {ROOT}, apart "
+            "from the project's folder, so there is no default"
+        )
     return Path(str(home or DEFAULT_HOME)).expanduser().absolute()
 
 
