@@ -87,6 +87,11 @@ def main() -> NoReturn:
         typer.echo(f"error: {error}", err=True)
         logger.debug("traceback", exc_info=True)
         sys.exit(error.exit_code)
+    except PermissionError as error:
+        whose = f"{error.filename} is not open to this account ({error.strerror})"
+        typer.echo(f"error: {whose}; where state is another's, name a folder of yours by LAKEHOUSE_HOME", err=True)
+        logger.debug("traceback", exc_info=True)
+        sys.exit(ExitCode.BAD_INPUT)
     except Exception as error:
         typer.echo(f"error: {type(error).__name__}: {error}; lakehouse --debug … shows where", err=True)
         logger.debug("traceback", exc_info=True)
