@@ -10,9 +10,9 @@ by the next.
 **What it does.** `branches` removes what failed and killed runs have left (older than
 `LAKEHOUSE_AUDIT_BRANCH_MAX_AGE_DAYS`); `compaction` writes crowded partitions together; `tags` lets go of tags that no
 registered version needs and holds those that one does; `expiry` forgets snapshots older than
-`LAKEHOUSE_SNAPSHOT_MAX_AGE_DAYS`, never one that a tag holds; `orphans` removes files that no snapshot names
-(`LAKEHOUSE_ORPHAN_FILE_MIN_AGE_DAYS`, never below three days); `metadata` bounds the number of metadata files; `logs`
-removes logs older than `LAKEHOUSE_LOG_MAX_AGE_DAYS`.
+`LAKEHOUSE_SNAPSHOT_MAX_AGE_DAYS` (of log tables: an hour, but for the last 20), never one that a tag holds; `orphans`
+removes files that no snapshot names (`LAKEHOUSE_ORPHAN_FILE_MIN_AGE_DAYS`, never below three days); `metadata` bounds
+the number of metadata files; `logs` removes logs older than `LAKEHOUSE_LOG_MAX_AGE_DAYS`, here and in the store.
 
 **Upstream.** Nothing. It yields: a table at which a run is at work is left for the next night.
 

@@ -15,11 +15,15 @@ import typer
 from lakehouse.commands import fetching, jobs, reading, services, sql
 from lakehouse.commands.demo import demo
 from lakehouse.errors import ExitCode, LakehouseError
+from lakehouse.jars import require_folder
 
 logger = logging.getLogger(__name__)
 
 COMMANDS = "lakehouse.commands"
 """Entry points by which packages above this floor bring their commands (pyproject.toml)."""
+
+READERS = ("query", "tables", "models")
+"""Commands that do without the project's folder: all that an installed wheel is good for, but serving models."""
 
 app = typer.Typer(
     name="lakehouse",
@@ -64,8 +68,13 @@ for plugged in entry_points(group=COMMANDS):
 
 
 @app.callback()
-def options(debug: Annotated[bool, typer.Option("--debug", help="Log more, and tracebacks.")] = False) -> None:
+def options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Log more, and tracebacks.")] = False,
+) -> None:
     """Options before the command."""
+    if context.invoked_subcommand not in READERS:
+        require_folder()
     level = logging.DEBUG if debug else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
 
@@ -78,6 +87,11 @@ def main() -> NoReturn:
         typer.echo(f"error: {error}", err=True)
         logger.debug("traceback", exc_info=True)
         sys.exit(error.exit_code)
+    except PermissionError as error:
+        whose = f"{error.filename} is not open to this account ({error.strerror})"
+        typer.echo(f"error: {whose}; where state is another's, name a folder of yours by LAKEHOUSE_HOME", err=True)
+        logger.debug("traceback", exc_info=True)
+        sys.exit(ExitCode.BAD_INPUT)
     except Exception as error:
         typer.echo(f"error: {type(error).__name__}: {error}; lakehouse --debug … shows where", err=True)
         logger.debug("traceback", exc_info=True)

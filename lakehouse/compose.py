@@ -31,6 +31,7 @@ ACTIONS = {
     "jobs": [f"{action}:{bucket}" for bucket in (s3.LAKE, s3.LANDING) for action in ("Read", "Write", "List")],
     "trino": [f"{action}:{s3.LAKE}" for action in ("Read", "List")],
     "mlflow": [f"{action}:{s3.MLFLOW}" for action in ("Read", "Write", "List")],
+    "airflow": [f"{action}:{s3.LOGS}" for action in ("Read", "Write", "List")],
 }
 """What SeaweedFS lets each identity do: the grants of s3.GRANTS in its own words."""
 SECRETS = ("postgres_admin", postgres.READER, *postgres.DATABASES.values(), "mlflow_login", "mlflow_cookies")

@@ -44,7 +44,10 @@ def examine(environment: Mapping[str, str]) -> list[Finding]:
         mend = f"unset {variable}" if variable in environment else "env | grep LAKEHOUSE_"
         return [*findings, Finding("settings", "missing", str(error), mend)]
     findings.append(Finding("settings", "ok", f"profile {settings.profile}, home {settings.home}"))
-    findings += [check_memory(settings), check_disk(settings), check_network()]
+    disk = check_disk(settings)
+    findings += [check_memory(settings), disk, check_network()]
+    if disk.state == "missing":
+        return findings  # what else there is lies in a folder that is closed to this account
     if settings.profile == "stack":
         findings += check_parts()
         try:

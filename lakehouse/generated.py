@@ -19,8 +19,8 @@ from lakehouse.private_files import write_private
 
 CATALOG_ROLE = "catalog"
 """Name of the role and of the database that hold the catalog."""
-BUCKETS = ("lake", "landing", "mlflow")
-"""Tables, delivered files, and what training logs."""
+BUCKETS = ("lake", "landing", "mlflow", "logs")
+"""Tables, delivered files, what training logs, and logs of tasks."""
 REGION = "us-east-1"
 MLFLOW_USER = "admin"
 
@@ -34,6 +34,7 @@ CATALOG_SETTINGS = (
     "catalog_password",
 )
 STORE_SETTINGS = ("warehouse", "s3_endpoint", "s3_region", "s3_access_key_id", "s3_secret_access_key")
+LOG_SETTINGS = ("task_logs", "task_logs_access_key_id", "task_logs_secret_access_key")
 MLFLOW_SETTINGS = ("mlflow_tracking", "mlflow_artifacts", "mlflow_user", "mlflow_password")
 
 
@@ -109,6 +110,13 @@ def generated_settings(home: Path, given: Container[str]) -> dict[str, str]:
         }
         if "landing" not in given:
             values["landing"] = f"s3://{BUCKETS[1]}"
+        # A home of before there were such keys goes on without them until the next `lakehouse up`
+        if not any(name in given for name in LOG_SETTINGS) and secret_file(home, "s3_airflow_secret").is_file():
+            values |= {
+                "task_logs": f"s3://{BUCKETS[3]}/tasks",
+                "task_logs_access_key_id": read_secret(home, "s3_airflow_key"),
+                "task_logs_secret_access_key": read_secret(home, "s3_airflow_secret"),
+            }
     if "mlflow" in ports and not any(name in given for name in MLFLOW_SETTINGS):
         values |= {
             "mlflow_tracking": f"http://127.0.0.1:{ports['mlflow']}",

@@ -35,6 +35,19 @@ _LINE = re.compile(
 )
 
 
+def require_folder() -> None:
+    """Demand the project's own folder around the packages: jars, configuration and SQL are in no wheel.
+
+    Raises:
+        BadInputError: the packages are installed apart from it.
+    """
+    if not JAR_LIST.is_file():
+        raise BadInputError(
+            f"expected the project's folder around the packages, found them alone in {ROOT}: an installed wheel reads "
+            "(query, tables, models); for all else clone the repository and run `make setup` in it"
+        )
+
+
 @dataclass(frozen=True)
 class Jar:
     """One jar, or archive of another kind, by Maven coordinate, with the sha256 that it must have."""

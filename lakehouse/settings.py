@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from lakehouse.errors import BadInputError
 from lakehouse.generated import generated_settings
+from lakehouse.jars import JAR_LIST, ROOT
 from lakehouse.lake_settings import DEFAULT_HOME, LakeSettings
 from lakehouse.tables.model import CATALOG
 
@@ -81,6 +82,13 @@ class Settings(LakeSettings):
     )
     deadline_minutes: int = Field(default=360, ge=1, description="A Dag's run that takes longer raises a notice.")
     log_max_age_days: int = Field(default=30, ge=1, description="How long logs of services and tasks are kept.")
+    task_logs: str = Field(
+        default="",
+        pattern=r"^(s3://[^/?#]+(/[^?#]*)?)?$",
+        description="Where logs of tasks are kept besides, s3://bucket/prefix at the store's endpoint.",
+    )
+    task_logs_access_key_id: str = Field(default="", description="Empty: the keys that the tables are written with.")
+    task_logs_secret_access_key: SecretStr = SecretStr("")
 
     audit_branch_max_age_days: int = Field(default=7, ge=1, description="How long a failed audit's branch is kept.")
     snapshot_max_age_days: int = Field(default=30, ge=1, description="How long snapshots without a tag are kept.")
@@ -164,6 +172,11 @@ def read_settings(environment: Mapping[str, str], *, is_starting: bool = False) 
 
 
 def _absolute(home: object) -> Path:
+    if not home and not JAR_LIST.is_file():
+        raise BadInputError(
+            f"LAKEHOUSE_HOME: expected the folder of all state, found none; lakehouse is installed in {ROOT}, apart "
+            "from the project's folder, so there is no default"
+        )
     return Path(str(home or DEFAULT_HOME)).expanduser().absolute()
 
 

@@ -1,8 +1,8 @@
 """The steps of training: prepare, train, evaluate, register, promote; each by itself, each safe to repeat.
 
 Reads   one gold table at the tag that prepare sets
-Writes  one MLflow run: parameters, metrics, plots, the model's files; a tag `lakehouse.step.<step>` when a step is done
-        then what ml/registry.py and ml/promotion.py write
+Writes  one MLflow run: parameters, metrics, plots, the model's files, a log a step; a tag `lakehouse.step.<step>` when
+        a step is done; then what ml/registry.py and ml/promotion.py write
 
 A step that is marked done is not done again. One that died half-way writes the same things under the same names.
 """
@@ -43,6 +43,7 @@ from ml.tracking import (
     read_run,
     start_run,
 )
+from ml.training_log import kept_log
 
 
 def train_model(
@@ -99,10 +100,11 @@ def run_step(context: Context, run: TrainingRun, step: str) -> TrainingRun:
         context.say(f"{step}: done already")
         return run
     began = time.monotonic()
-    run = STEPS[step](context, run)
-    seconds = time.monotonic() - began
-    context.client.log_metric(run.run_id, f"seconds_{step}", seconds)
-    context.say(f"{step}: done in {seconds:.1f} s")
+    with kept_log(context, run.run_id, step) as logged:
+        run = STEPS[step](logged, run)
+        seconds = time.monotonic() - began
+        context.client.log_metric(run.run_id, f"seconds_{step}", seconds)
+        logged.say(f"{step}: done in {seconds:.1f} s")
     return run
 
 

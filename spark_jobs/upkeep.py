@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from pyiceberg.table import Table as IcebergTable
 
-from lakehouse.catalog import TABLE_PROPERTIES, load, summary_of
+from lakehouse.catalog import TABLE_PROPERTIES, load, main_history, summary_of
 from lakehouse.errors import LakehouseError
 from lakehouse.tables import CATALOG, Table
 from spark_jobs.job import Request
@@ -32,6 +33,9 @@ MIN_FILES = 5
 """A partition with so many files is written together: below, Iceberg's planning costs less than the rewrite."""
 LIVE_RUN = timedelta(days=1)
 """A branch whose run has not recorded its end counts as at work for so long after its last snapshot."""
+LOG_SNAPSHOT_MAX_AGE, LOG_SNAPSHOTS_KEPT = timedelta(hours=1), 20
+"""At a thousand snapshots, PyIceberg takes a second for an append (benchmarks/README.md). The last ones stay, so that
+who is reading finds the files that compaction has replaced."""
 METADATA = {name: value for name, value in TABLE_PROPERTIES.items() if name.startswith("write.metadata.")}
 
 
@@ -125,10 +129,16 @@ def check_same_rows(table: Table, before: IcebergTable, after: IcebergTable, sna
 
 
 def expire(work: Work, table: Table, iceberg: IcebergTable) -> str:
-    """Forget snapshots older than the setting says, with their files; those that a tag or branch holds stay."""
-    days = work.request.settings.snapshot_max_age_days
-    oldest = int((datetime.now(UTC) - timedelta(days=days)).timestamp() * 1000)
+    """Forget snapshots older than the setting says, with their files; those that a tag or branch holds stay.
+
+    Those of a log table go sooner: its rows are its history, and each append costs more the more snapshots there are.
+    """
+    age, kept = timedelta(days=work.request.settings.snapshot_max_age_days), 1
+    if table.kind == "log":
+        age, kept = min(age, LOG_SNAPSHOT_MAX_AGE), LOG_SNAPSHOTS_KEPT
+    oldest = int((datetime.now(UTC) - age).timestamp() * 1000)
     held = {reference.snapshot_id for reference in iceberg.refs().values()}
+    held |= {each.snapshot_id for each in islice(main_history(iceberg), kept)}
     old = [each for each in iceberg.snapshots() if each.timestamp_ms < oldest and each.snapshot_id not in held]
     if not old:
         return ""
@@ -139,7 +149,7 @@ def expire(work: Work, table: Table, iceberg: IcebergTable) -> str:
         actions.get(work.request.spark._jsparkSession)
         .expireSnapshots(java_table(work, table))
         .expireOlderThan(oldest)
-        .retainLast(1)
+        .retainLast(kept)
         .execute()
     )
     left = len(load(work.request.settings, table).snapshots())

@@ -39,9 +39,9 @@ def doctor() -> None:
     colours = {"ok": "green", "warning": "yellow", "missing": "red"}
     for finding in findings:
         state = f"[{colours[finding.state]}]{finding.state:<8}[/]"
-        screen.print(f"{state}{finding.check:<10}{escape(finding.message)}", soft_wrap=True)
+        screen.print(f"{state}{finding.check:<15}{escape(finding.message)}", soft_wrap=True)
         if finding.mend:
-            screen.print(f"{'':<18}mend: [bold]{escape(finding.mend)}[/bold]", soft_wrap=True)
+            screen.print(f"{'':<23}mend: [bold]{escape(finding.mend)}[/bold]", soft_wrap=True)
     if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(ExitCode.BAD_INPUT)
 

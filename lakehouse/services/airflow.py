@@ -112,6 +112,12 @@ def configuration(settings: Settings, port: int) -> dict[str, str]:
     }
 
 
+def stored_logs(settings: Settings) -> dict[str, str]:
+    """Return how Airflow finds the logs that are kept in the store: by a module, which reads the keys by itself."""
+    module = "dags.common.stored_logs"
+    return {"AIRFLOW__LOGGING__LOGGING_CONFIG_CLASS": f"{module}.LOGGING_CONFIG"} if settings.task_logs else {}
+
+
 def environment(settings: Settings, port: int, outer: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the whole environment of Airflow's processes: the caller's, ours over it.
 
@@ -125,6 +131,7 @@ def environment(settings: Settings, port: int, outer: Mapping[str, str] | None =
         **configuration(settings, port),
         **signing_keys(settings),
         **database(settings),
+        **stored_logs(settings),
         f"{PREFIX}HOME": str(settings.home),
         "PATH": os.pathsep.join([scripts, base.get("PATH", os.defpath)]),
         "NO_PROXY": ",".join(filter(None, [base.get("NO_PROXY"), local])),

@@ -22,7 +22,7 @@ from lakehouse.services.plan import Plan
 from lakehouse.settings import Settings
 from lakehouse.stack_parts import GET, versitygw_program
 
-IDENTITIES = ("jobs", "trino", "mlflow")
+IDENTITIES = ("jobs", "trino", "mlflow", "airflow")
 """Roles with keys of their own: secrets s3_<role>_key and s3_<role>_secret."""
 READ = ("s3:GetObject", "s3:ListBucket", "s3:GetBucketLocation")
 WRITE = (
@@ -30,11 +30,12 @@ WRITE = (
     *("s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"),
     *("s3:ListBucketMultipartUploads", "s3:ListMultipartUploadParts"),
 )
-LAKE, LANDING, MLFLOW = BUCKETS
+LAKE, LANDING, MLFLOW, LOGS = BUCKETS
 GRANTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     LAKE: {"jobs": WRITE, "trino": READ},
     LANDING: {"jobs": WRITE},
     MLFLOW: {"mlflow": WRITE},
+    LOGS: {"airflow": WRITE},
 }
 
 

@@ -184,6 +184,19 @@ def test_unexpected_failure_is_one_line_and_a_traceback_with_debug(lakehouse, mo
     assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["boom"]
 
 
+def test_home_of_another_account_is_one_line_that_says_what_to_do(lakehouse, monkeypatch):
+    def fail(*_):
+        raise PermissionError(13, "Permission denied", "/theirs/catalog.db")
+
+    monkeypatch.setattr("lakehouse.overview.table_states", fail)
+    assert lakehouse("tables") == (
+        2,
+        "",
+        "error: /theirs/catalog.db is not open to this account (Permission denied); where state is another's, name a "
+        "folder of yours by LAKEHOUSE_HOME\n",
+    )
+
+
 def test_misspelled_setting_stops_every_command(lakehouse, monkeypatch):
     monkeypatch.setenv("LAKEHOUSE_HOMME", "/x")
     assert lakehouse("tables") == (2, "", "error: LAKEHOUSE_HOMME is no setting; did you mean LAKEHOUSE_HOME?\n")

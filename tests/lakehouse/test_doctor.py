@@ -171,6 +171,17 @@ def test_check_store_tells_region_bucket_and_silence_apart(tmp_path, store):
     )
 
 
+def test_examine_looks_no_further_into_a_home_that_is_closed_to_this_account(tmp_path, monkeypatch):
+    def closed(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(doctor, "check_disk", lambda _: Finding("disk", "missing", "cannot be written", "export ..."))
+    monkeypatch.setattr(doctor, "check_catalog", closed)
+    findings = {finding.check: finding for finding in doctor.examine({**os.environ, "LAKEHOUSE_HOME": str(tmp_path)})}
+    assert findings["disk"].state == "missing"
+    assert {"network", "Java", "jars"} <= set(findings)
+
+
 def test_examine_names_a_wrong_setting_and_goes_on_with_the_rest():
     findings = {finding.check: finding for finding in doctor.examine({**os.environ, "LAKEHOUSE_HOMME": "/x"})}
     assert findings["settings"] == Finding(

@@ -11,7 +11,7 @@ from lakehouse.errors import BadInputError
 from lakehouse.settings import read_settings
 
 PORTS = {"postgres": 15432, "s3": 7070, "mlflow": 5001, "trino": 18443}
-SECRETS = ("catalog", "s3_jobs_key", "s3_jobs_secret", "mlflow_login")
+SECRETS = ("catalog", "s3_jobs_key", "s3_jobs_secret", "s3_airflow_key", "s3_airflow_secret", "mlflow_login")
 
 
 @pytest.fixture
@@ -43,13 +43,27 @@ def test_profile_and_home_are_enough(home):
     assert settings.landing_root == "s3://landing"
     assert (settings.mlflow_tracking_uri, settings.mlflow_user) == ("http://127.0.0.1:5001", "admin")
     assert settings.mlflow_password.get_secret_value() == secrets["mlflow_login"]
+    assert (settings.task_logs, settings.task_logs_access_key_id) == ("s3://logs/tasks", secrets["s3_airflow_key"])
     assert settings.has_own_store
+
+
+def test_home_of_before_there_were_keys_for_logs_keeps_them_on_this_machine(home):
+    generated.secret_file(home, "s3_airflow_key").unlink()
+    generated.secret_file(home, "s3_airflow_secret").unlink()
+    assert stack_of(home).task_logs == ""
+
+
+@pytest.mark.parametrize("where", ["logs", "s3://", "file:///logs", "s3://user@host/logs?x"])
+def test_logs_of_tasks_are_kept_in_a_bucket_or_nowhere(home, where):
+    with pytest.raises(BadInputError, match=r"^LAKEHOUSE_TASK_LOGS: "):
+        stack_of(home, task_logs=where)
 
 
 def test_keys_of_the_generated_store_are_not_sent_to_a_given_one(home):
     settings = stack_of(home, s3_endpoint="https://store.example.org", warehouse="s3://mine/tables")
     assert settings.s3_properties() == {"s3.endpoint": "https://store.example.org", "s3.region": "us-east-1"}
     assert settings.landing_root == str(home / "landing")
+    assert settings.task_logs == ""
     assert settings.catalog_port == 15432  # the catalog is another matter
     assert not settings.has_own_store
 

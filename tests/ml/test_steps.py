@@ -1,4 +1,6 @@
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,6 +51,22 @@ def test_run_shows_its_steps_parameters_metrics_and_files(training, run):
     own = ["config.json", "environment.json", "predictions.parquet", "model/MLmodel", "model/input_example.json"]
     assert set(plots + model + own) <= set(files_of(training, run))
     assert not [name for name in files_of(training, run) if name.endswith((".pkl", ".pickle", ".joblib"))]
+
+
+def lines_of(training, run_id, step):
+    path = training.context.client.download_artifacts(run_id, f"logs/{step}.log")
+    return Path(path).read_text().splitlines()
+
+
+def test_each_step_leaves_its_log_in_the_run_with_times(training, run):
+    assert [name for name in files_of(training, run) if name.startswith("logs/")] == sorted(
+        f"logs/{step}.log" for step in STEPS
+    )
+    lines = lines_of(training, run.run_id, "train")
+    times, said = zip(*(line.split(" ", 1) for line in lines), strict=True)
+    assert all(re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", each) for each in times)
+    assert said[0].startswith("1 h ahead, fold 1 of 2: RMSE 0.")
+    assert re.fullmatch(r"train: done in \d+\.\d s", said[-1])
 
 
 def test_dataset_is_the_table_at_its_snapshot_and_can_be_read_again(training, run, monkeypatch):
@@ -118,6 +136,7 @@ def test_step_that_died_half_way_is_done_again(training, monkeypatch):
     monkeypatch.setitem(STEPS, "train", die)
     with pytest.raises(KeyboardInterrupt):
         training.train(step="train", run_id=run.run_id)
+    assert lines_of(training, run.run_id, "train")[-1].endswith(" KeyboardInterrupt")
     monkeypatch.undo()
     run = training.train(run_id=run.run_id)
     assert died == [1]
@@ -145,6 +164,8 @@ def test_gate_that_is_not_reached_registers_nothing(training):
         max_results=1,
     )[0]
     assert "is not registered" in failed.data.tags["lakehouse.failure"]
+    last = lines_of(training, failed.info.run_id, "register")[-1]
+    assert last.endswith(f"error: {failed.data.tags['lakehouse.failure']}")
     tag = model_tags(training.settings, training.run(failed.info.run_id).pin.table)[tag_name(MODEL, failed.info.run_id)]
     assert tag.max_ref_age_ms == 7 * DAY_MS  # the tag of a failed run expires
 

@@ -6,6 +6,7 @@ import os
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,20 @@ def crowded(lake, binance_zip, monkeypatch):
         binance_zip(lake.landing, symbol, DAY, [(1 + n, "100.0", "1", NOON) for n in range(3)])
         assert lake.run(bronze_trades.JOB, [DAY]).exit_code == 0
     return lake
+
+
+def check_result(number: int) -> dict[str, Any]:
+    """A row of quality.check_results."""
+    return {
+        "run_id": f"run-{number}",
+        "table_name": "bronze.trades",
+        "rule": "written_by_a_test",
+        "severity": "warning",
+        "is_passed": True,
+        "observed": "0 rows",
+        "threshold": "0 rows",
+        "checked_at": NOON.replace(tzinfo=UTC) + timedelta(minutes=number),
+    }
 
 
 def files(lake, table) -> set[str]:
@@ -120,6 +135,27 @@ def test_expire_keeps_what_a_tag_holds_and_forgets_the_rest(crowded, monkeypatch
     assert crowded.rows(BRONZE_TRADES, TAG) == rows_at_tag
     assert rows_at_tag.num_rows == 6  # two deliveries of three lines
     assert crowded.rows(BRONZE_TRADES).num_rows == 9
+
+
+def test_expire_keeps_the_last_snapshots_of_a_log_and_all_of_its_rows(crowded, monkeypatch):
+    for number in range(24):
+        append_log(crowded.settings, CHECK_RESULTS, [check_result(number)])
+    rows, last = read_log(crowded.settings, CHECK_RESULTS), crowded.main(CHECK_RESULTS)
+    count = len(load(crowded.settings, CHECK_RESULTS).snapshots())
+    assert maintain_one(crowded, "expiry", CHECK_RESULTS) == "nothing to do"  # an hour has not passed
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(minutes=61)
+
+    monkeypatch.setattr(upkeep, "datetime", Later)
+    message = maintain_one(crowded, "expiry", CHECK_RESULTS)
+    assert message.startswith(f"treated quality.check_results ({count - 20} snapshots with 0 ")
+    assert len(load(crowded.settings, CHECK_RESULTS).snapshots()) == 20
+    assert crowded.main(CHECK_RESULTS) == last
+    assert read_log(crowded.settings, CHECK_RESULTS) == rows
+    assert maintain_one(crowded, "expiry", CHECK_RESULTS) == "nothing to do"
 
 
 def test_remove_orphans_removes_old_files_that_no_snapshot_names(crowded):

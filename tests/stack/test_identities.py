@@ -108,18 +108,19 @@ def test_each_identity_of_the_store_has_its_own_buckets(stack):
             code_of(client_of(stack, role).put_object, Bucket=bucket, Key=f"identities/{role}", Body=b"x"),
         )
         for role in s3.IDENTITIES
-        for bucket in (s3.LAKE, s3.LANDING, s3.MLFLOW)
+        for bucket in (s3.LAKE, s3.LANDING, s3.MLFLOW, s3.LOGS)
     }
     whole, read, none = ("ok", "ok"), ("ok", "AccessDenied"), ("AccessDenied", "AccessDenied")
     assert allowed == {
-        **{("jobs", "lake"): whole, ("jobs", "landing"): whole, ("jobs", "mlflow"): none},
-        **{("trino", "lake"): read, ("trino", "landing"): none, ("trino", "mlflow"): none},
-        **{("mlflow", "lake"): none, ("mlflow", "landing"): none, ("mlflow", "mlflow"): whole},
+        **dict.fromkeys(allowed, none),
+        **{("jobs", "lake"): whole, ("jobs", "landing"): whole, ("trino", "lake"): read},
+        **{("mlflow", "mlflow"): whole, ("airflow", "logs"): whole},
     }
+    assert code_of(client_of(stack, "airflow").get_object, Bucket="lake", Key="identities/probe") == "AccessDenied"
     reader = client_of(stack, "trino")
     assert reader.get_object(Bucket="lake", Key="identities/probe")["Body"].read() == b"x"
     assert code_of(reader.delete_object, Bucket="lake", Key="identities/probe") == "AccessDenied"
-    for bucket, role in (("lake", "jobs"), ("landing", "jobs"), ("mlflow", "mlflow")):
+    for bucket, role in (("lake", "jobs"), ("landing", "jobs"), ("mlflow", "mlflow"), ("logs", "airflow")):
         client_of(stack, role).delete_object(Bucket=bucket, Key=f"identities/{role}")
 
 

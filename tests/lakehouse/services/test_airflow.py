@@ -64,6 +64,15 @@ def test_configuration_hands_the_master_to_the_connection_that_jobs_are_submitte
     assert json.loads(found["AIRFLOW_CONN_LAKEHOUSE_SPARK"])["host"] == "spark://host:7077"
 
 
+def test_logs_are_looked_for_in_the_store_where_they_are_kept_there_and_no_variable_holds_a_key(tmp_path):
+    name, given = "AIRFLOW__LOGGING__LOGGING_CONFIG_CLASS", {"LAKEHOUSE_TASK_LOGS": "s3://mine/logs"}
+    keys = {"LAKEHOUSE_TASK_LOGS_ACCESS_KEY_ID": "reader", "LAKEHOUSE_TASK_LOGS_SECRET_ACCESS_KEY": "canary-of-logs"}
+    assert name not in airflow.environment(settings_of(tmp_path), 18080, {})
+    found = airflow.environment(settings_of(tmp_path, **given, **keys), 18080, {})
+    assert found[name] == "dags.common.stored_logs.LOGGING_CONFIG"
+    assert not [each for each in found.values() if "canary-of-logs" in each]
+
+
 def test_pools_json_has_every_pool_with_its_slots():
     assert {name: pool["slots"] for name, pool in json.loads(airflow.pools_json()).items()} == {
         "default_pool": 8,

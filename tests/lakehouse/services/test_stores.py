@@ -75,7 +75,7 @@ def test_identities_are_private_and_root_is_none_of_them(settings):
     assert set(accounts) == {s3.keys(settings, role)[0] for role in s3.IDENTITIES}
 
 
-def test_trino_may_only_read_the_lake_and_nobody_but_mlflow_its_bucket(settings):
+def test_trino_may_only_read_the_lake_and_mlflow_and_airflow_have_their_own_buckets(settings):
     def may(bucket, role):
         key, _ = s3.keys(settings, role)
         statements = s3.policy(settings, bucket, s3.GRANTS[bucket])["Statement"]
@@ -85,6 +85,8 @@ def test_trino_may_only_read_the_lake_and_nobody_but_mlflow_its_bucket(settings)
     assert may(s3.LAKE, "jobs") == set(s3.WRITE)
     assert [may(bucket, "trino") for bucket in (s3.LANDING, s3.MLFLOW)] == [set(), set()]
     assert [role for role in s3.IDENTITIES if may(s3.MLFLOW, role)] == ["mlflow"]
+    assert [role for role in s3.IDENTITIES if may(s3.LOGS, role)] == ["airflow"]
+    assert [bucket for bucket in s3.GRANTS if may(bucket, "airflow")] == [s3.LOGS]
 
 
 def test_missing_parts_are_named_with_the_lines_that_get_them(settings, monkeypatch):
