@@ -61,6 +61,8 @@ DICTIONARY_COLUMNS = (
 )
 """Columns with few values; a dictionary of the others would be given up in every row group."""
 
+ELEMENT = "element"
+"""What Iceberg calls the elements of a list; their ids are those of `column.element`."""
 KEYS = ["subject", "delivery_date", "event_date"]
 
 
@@ -159,8 +161,19 @@ class FileWriter:
 
 
 def with_field_ids(schema: pa.Schema, field_ids: dict[str, int]) -> pa.Schema:
-    """Put Iceberg's column ids into the fields: readers find columns by id, not by name."""
-    return pa.schema([f.with_metadata({"PARQUET:field_id": str(field_ids[f.name])}) for f in schema])
+    """Put Iceberg's ids into the columns and the elements of lists: readers find them by id, not by name."""
+    fields = []
+    for column in schema:
+        kind = column.type
+        if pa.types.is_list(kind):
+            kind = pa.list_(with_field_id(pa.field(ELEMENT, kind.value_type), field_ids[f"{column.name}.{ELEMENT}"]))
+        fields.append(with_field_id(pa.field(column.name, kind), field_ids[column.name]))
+    return pa.schema(fields)
+
+
+def with_field_id(column: pa.Field, field_id: int) -> pa.Field:
+    """Put an id into a field, as Parquet has it."""
+    return column.with_metadata({"PARQUET:field_id": str(field_id)})
 
 
 def convert(spark: SparkSession, target: Target, files: Sequence[NewFile]) -> list[Converted]:
@@ -261,5 +274,6 @@ def as_utc(time: datetime) -> datetime:
 def target_of(settings: Settings, table: Table, run_id: str, ingested_at: datetime) -> Target:
     """Describe a table to the tasks that write its files."""
     iceberg = load(settings, table)
-    field_ids = {field.name: field.field_id for field in iceberg.schema().fields}
+    schema = iceberg.schema()
+    field_ids = {name: schema.find_field(name).field_id for name in schema.column_names}
     return Target(settings, iceberg.location().rstrip("/"), table, field_ids, run_id, ingested_at)
