@@ -9,6 +9,7 @@ from functools import reduce
 import pyarrow as pa
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression
 from pyiceberg.io.pyarrow import ArrowScan
+from pyiceberg.schema import Schema
 from pyiceberg.table import DataScan, StaticTable
 from pyiceberg.table import Table as IcebergTable
 
@@ -27,7 +28,8 @@ class PinnedTable:
 
     def read(self, columns: Sequence[str], conditions: Sequence[BooleanExpression] = ()) -> pa.Table:
         """Read the rows that meet all conditions."""
-        return self.scan(columns, conditions).to_arrow()
+        scan = self.scan(columns, conditions)
+        return arrow_scan(scan).to_table(scan.plan_files())
 
     def read_files(self, columns: Sequence[str], conditions: Sequence[BooleanExpression] = ()) -> Iterator[pa.Table]:
         """Read the same rows file by file, so that memory does not grow with the number of files."""
@@ -56,7 +58,21 @@ def pin_current(settings: Settings, table: Table, reference: str = "main") -> Pi
 
 
 def read_by_file(scan: DataScan) -> Iterator[pa.Table]:
-    """Read a scan's rows file by file: its own reader takes up all files at once, however slowly it is read."""
-    reader = ArrowScan(scan.table_metadata, scan.io, scan.projection(), scan.row_filter)
+    """Read a scan's rows file by file: the reader takes up all files of a call at once, however slowly it is read."""
+    reader = arrow_scan(scan)
     for task in scan.plan_files():
         yield reader.to_table([task])
+
+
+def arrow_scan(scan: DataScan) -> ArrowScan:
+    """Return the reader of a scan's files."""
+    return ArrowScan(scan.table_metadata, scan.io, schema_of(scan), scan.row_filter)
+
+
+def schema_of(scan: DataScan) -> Schema:
+    """Return the columns that a scan reads as the table has them today, as Spark does.
+
+    PyIceberg's own projection is that of the snapshot, which lacks the columns that were added since.
+    """
+    schema = scan.table_metadata.schema()
+    return schema if "*" in scan.selected_fields else schema.select(*scan.selected_fields)
