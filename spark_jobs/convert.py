@@ -6,11 +6,14 @@ batches as Parquet into the table's folder and reports what it wrote; the driver
 
 from __future__ import annotations
 
+import gc
 import hashlib
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
+from zipimport import zipimporter
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -187,13 +190,27 @@ def convert(spark: SparkSession, target: Target, files: Sequence[NewFile]) -> li
     groups = [[of_path[path] for path in group] for group in dealt]
 
     def convert_group(group: list[NewFile]) -> Iterator[Converted]:
-        pa.set_cpu_count(1)  # a task is one core; Arrow's own threads would take the others'
+        settle_worker()
         for file in group:
             yield convert_file(target, file)
 
     results = context.parallelize(groups, len(groups)).flatMap(convert_group).collect()
     by_path = {result.file.landed.path: result for result in results}
     return [by_path[file.landed.path] for file in files]
+
+
+def settle_worker() -> None:
+    """Make the Python process of a task one core's, and quick to begin its next task.
+
+    Between tasks Spark collects garbage, among all objects that the libraries have made, and has Python read anew what
+    there is to import: in zip archives, of which Spark's own is one, a thousand names per folder. Each was 0.1 s a task.
+    The archives' finders are made again where an import needs them.
+    """
+    pa.set_cpu_count(1)  # Arrow's own threads would take the others' cores
+    gc.freeze()
+    for path, finder in list(sys.path_importer_cache.items()):
+        if isinstance(finder, zipimporter):
+            del sys.path_importer_cache[path]
 
 
 def deal(sizes: Mapping[str, int], groups: int) -> list[list[str]]:

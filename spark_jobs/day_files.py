@@ -7,13 +7,12 @@ from datetime import date
 from typing import TypeVar
 
 import polars as pl
-import pyarrow as pa
 from pyiceberg.expressions import BooleanExpression, In, Reference
 from pyspark import SparkContext, TaskContext
 
 from lakehouse.scans import PinnedTable
 from lakehouse.schema import arrow_schema
-from spark_jobs.convert import ROW_GROUP_ROWS, FileWriter, Target, deal
+from spark_jobs.convert import ROW_GROUP_ROWS, TASKS_PER_CORE, FileWriter, Target, deal, settle_worker
 from spark_jobs.stage import DataFile
 
 ROWS_PER_TASK = 1_000_000
@@ -37,15 +36,16 @@ def deal_rows(rows: Mapping[str, int], most: int) -> list[tuple[str, ...]]:
 
 
 def map_in_tasks(context: SparkContext, items: Sequence[Item], work: Callable[[Item], Result]) -> list[Result]:
-    """Do the work for each item in a Spark task of its own; the results come in the order of the items."""
+    """Do the work for each item, one after another in some Spark tasks; the results come in the order of the items."""
     if not items:
         return []
 
     def work_through(share: Iterator[Item]) -> Iterator[Result]:
-        pa.set_cpu_count(1)  # a task is one core; Arrow's own threads would take the others'
+        settle_worker()
         return map(work, share)
 
-    results: list[Result] = context.parallelize(items, len(items)).mapPartitions(work_through).collect()
+    tasks = min(len(items), TASKS_PER_CORE * context.defaultParallelism)
+    results: list[Result] = context.parallelize(items, tasks).mapPartitions(work_through).collect()
     return results
 
 
