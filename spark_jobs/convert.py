@@ -202,9 +202,9 @@ def convert(spark: SparkSession, target: Target, files: Sequence[NewFile]) -> li
 def settle_worker() -> None:
     """Make the Python process of a task one core's, and quick to begin its next task.
 
-    Between tasks Spark collects garbage, among all objects that libraries have made, and has Python list anew what there
-    is to import: in zip archives, of which Spark's own is one, thousands of names per folder. Each was 0.1 s a task.
-    Finders of archives are made again where an import needs them.
+    Between tasks Spark collects garbage, among all objects that libraries have made, and has Python list anew what
+    can be imported: in zip archives, of which Spark's own is one, thousands of names per folder. Each was 0.1 s a
+    task. Finders of archives are made again where an import needs them.
     """
     pa.set_cpu_count(1)  # Arrow's own threads would take the others' cores
     gc.freeze()
