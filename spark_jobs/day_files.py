@@ -61,6 +61,18 @@ def read_rows(table: PinnedTable, columns: Sequence[str], conditions: Sequence[B
     return rows
 
 
+def sort_rows(rows: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
+    """Sort rows by columns of which the first is text with few values, and the second a time.
+
+    Both are put into one number first: Polars sorts by that in less than half the time.
+    """
+    name, time, *others = order
+    values = rows.get_column(name).unique().sort()
+    code = pl.col(name).cast(pl.Enum(values)).to_physical().cast(pl.Int64)
+    instant = pl.col(time).to_physical()
+    return rows.sort(code * (instant.max() - instant.min() + 1) + instant - instant.min(), *others)
+
+
 def write_rows(target: Target, day: date, rows: pl.DataFrame) -> tuple[DataFile, ...]:
     """Write a task's rows, made for a day, as one data file per partition of the table.
 
