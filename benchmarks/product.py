@@ -13,6 +13,15 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
+
+
+def cpu_seconds() -> float:
+    """User and system seconds of this process and of every process below it that still runs."""
+    this = psutil.Process()
+    times = [process.cpu_times() for process in (this, *this.children(recursive=True))]
+    return sum(time.user + time.system for time in times)
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -38,20 +47,21 @@ def main() -> None:
     else:
         warm_up()
     first, last = (parse_day(text) for text in arguments.days.split(".."))
-    begin = time.perf_counter()
+    begin, cpu = time.perf_counter(), cpu_seconds()
     request = Request(
         spark=build_session("benchmark", settings()),
         settings=settings(),
         days=tuple(day_range(first, last)),
         landing=str(arguments.landing.absolute()),
     )
-    seconds = {"session_s": time.perf_counter() - begin}
+    seconds = {"session_s": time.perf_counter() - begin, "session_cpu_s": cpu_seconds() - cpu}
     for job in (bronze_trades.JOB, silver_trades.JOB, bars_1m.JOB, tick_features.JOB):
-        begin = time.perf_counter()
+        begin, cpu = time.perf_counter(), cpu_seconds()
         outcome = run(job, request)
         if outcome.exit_code:
             raise SystemExit(f"{job.name}: {outcome.message}")
         seconds[f"{job.table.layer}_{job.table.name}_s"] = time.perf_counter() - begin
+        seconds[f"{job.table.layer}_{job.table.name}_cpu_s"] = cpu_seconds() - cpu
     print(json.dumps({name: round(value, 2) for name, value in seconds.items()}))
 
 

@@ -1,6 +1,6 @@
 """Suites of rules that staged rows must pass before they are published, and the pages that show what came of it.
 
-`suite_for` finds a table's suite, `runner.audit` holds a Spark frame against it, `pages.build_index` writes the pages.
+`suite_for` finds a table's suite, `runner.audit` holds rows against it, `pages.build_index` writes the pages.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a rule is: a Great Expectations expectation, and the same demand as SQL that selects the rows that break it.
 
-The SQL is counted for all rules of a suite in one Spark aggregation (measure.py), the expectation judges the counts
+The SQL is counted for all rules of a suite in one pass of DuckDB (measure.py), the expectation judges the counts
 (judge.py). It is written so that Spark, DuckDB and Trino read it alike. `NOT (a <= b)` rather than `a > b`: it also
 selects NaN. A comparison with null selects nothing: nulls are the not-null rules' business.
 """

@@ -1,4 +1,4 @@
-"""The audit: hold a Spark frame against a suite before it is published, and say what was seen for every rule."""
+"""The audit: hold rows against a suite before they are published, and say what was seen for every rule."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
+import duckdb
 
+from expectations.batch import NAME, Batch
 from expectations.declared import OTHER_TYPES
 from expectations.judge import SAMPLE_ROWS, expectation_type, judge_fact, judge_rule, suite_result
 from expectations.measure import Measurement, broken_groups, first_line, measure
@@ -23,7 +23,6 @@ from lakehouse.tables import Table
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult
-    from pyspark.sql import DataFrame
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Audited:
     """What is audited, and what was counted of it."""
 
     suite: Suite
-    frame: DataFrame
+    batch: Batch
     days: tuple[Unit, ...]
     facts: Mapping[str, Any]
     measured: Measurement
@@ -52,7 +51,7 @@ class Check:
 
 def audit(
     suite: Suite,
-    frame: DataFrame,
+    batch: Batch,
     facts: Mapping[str, Any],
     *,
     run_id: str,
@@ -61,19 +60,19 @@ def audit(
     settings: Settings,
     days: Sequence[Unit] = (),
 ) -> AuditReport:
-    """Hold the frame and the job's facts against the suite and leave a document for the pages.
+    """Hold rows and the job's facts against the suite and leave a document for the pages.
 
-    The frame is exactly the rows that will differ from `main`, read from the audit branch; `days` are the days that
-    they replace, and are asked from the frame where the caller names none.
+    The batch is exactly the rows that will differ from `main`, read from the audit branch; `days` are the days that
+    they replace, and are asked from the rows where the caller names none.
     """
-    measured = measure(suite, frame)
-    audited_days = days_of(suite.table, frame, days)
+    measured = measure(suite, batch)
+    audited_days = days_of(suite.table, batch, days)
     counted = {
         **facts,
         **derived_facts(measured.rows, len(audited_days), facts),
-        OTHER_TYPES.fact: columns_of_other_type(suite.table, frame),
+        OTHER_TYPES.fact: columns_of_other_type(suite.table, batch),
     }
-    audited = Audited(suite, frame, audited_days, counted, measured, run_id, run_key, snapshot_id)
+    audited = Audited(suite, batch, audited_days, counted, measured, run_id, run_key, snapshot_id)
     checks = [
         *(check_rule(audited, rule) for rule in suite.rules),
         *(check_fact(audited, rule) for rule in (OTHER_TYPES, *suite.fact_rules)),
@@ -147,13 +146,13 @@ def check_result(
     )
 
 
-def days_of(table: Table, frame: DataFrame, days: Sequence[Unit]) -> tuple[Unit, ...]:
+def days_of(table: Table, batch: Batch, days: Sequence[Unit]) -> tuple[Unit, ...]:
     """Return the audited days or sets, ascending; none for a table that is replaced whole."""
-    if table.replaced_by is None:
+    column = table.replaced_by
+    if column is None:
         return ()
-    if not days and table.replaced_by in frame.columns:
-        found = frame.select(table.replaced_by).where(f"{table.replaced_by} IS NOT NULL").distinct().collect()
-        days = [row[0] for row in found]
+    if not days and column in batch.columns:
+        days = [row[0] for row in batch.rows(f"SELECT DISTINCT {column} FROM {NAME} WHERE {column} IS NOT NULL")]  # noqa: S608  # from declarations only
     return tuple(sorted(set(days)))
 
 
@@ -169,30 +168,34 @@ def derived_facts(rows: int, days: int, facts: Mapping[str, Any]) -> dict[str, f
     return derived
 
 
-def columns_of_other_type(table: Table, frame: DataFrame) -> int:
-    """Count the frame's columns whose type is not the declared one; missing columns are another rule's business."""
+def columns_of_other_type(table: Table, batch: Batch) -> int:
+    """Count the columns whose type is not the declared one; missing columns are another rule's business."""
     declared = {column.name: column.type for column in table.columns}
-    return sum(
-        declared.get(field.name, found) != found for field in frame.schema if (found := field.dataType.simpleString())
-    )
+    return sum(declared.get(name, found) != found for name, found in batch.columns.items())
 
 
 def sample_rows(audited: Audited, rule: Rule) -> Sample | None:
     """Fetch some of the rows, or keys, that break a rule, as text in UTC."""
+    types = audited.batch.columns
     if rule.kind == "rows":
         words = set(re.findall(r"\w+", str(rule.failed_rows_sql)))
         shown = {*audited.suite.table.primary_key, *LINEAGE, *words}
-        binary = {column.name for column in audited.suite.table.columns if column.type == "binary"}
-        names = [name for name in audited.frame.columns if name in shown - binary]
-        rows = audited.frame.where(str(rule.failed_rows_sql)).select(*names)
+        names = [name for name in types if name in shown and types[name] != "binary"]
+        broken = f"SELECT * FROM {NAME} WHERE {rule.failed_rows_sql}"  # noqa: S608  # from declarations only
     else:
-        rows = broken_groups(audited.frame, rule)
-        names = rows.columns
+        names = [*rule.group_by, "copies"]
+        broken = broken_groups(rule)
+    texts = ", ".join(as_text(name, types.get(name, "bigint")) for name in names)
     try:
-        found = rows.limit(SAMPLE_ROWS).selectExpr(*(f"CAST({name} AS STRING) AS {name}" for name in names)).collect()
-    except (PySparkException, Py4JError) as error:
+        found = audited.batch.rows(f"SELECT {texts} FROM ({broken}) LIMIT {SAMPLE_ROWS}")  # noqa: S608  # from declarations only
+    except (duckdb.Error, OSError) as error:
         return Sample(("no sample could be read",), ((first_line(error),),))
-    return Sample(tuple(names), tuple(tuple(row) for row in found))
+    return Sample(tuple(names), tuple(found))
+
+
+def as_text(name: str, kind: str) -> str:
+    """Write a column as text; an instant without its zone, which is UTC everywhere."""
+    return f"CAST({name} AT TIME ZONE 'UTC' AS VARCHAR)" if kind == "timestamp" else f"CAST({name} AS VARCHAR)"
 
 
 def broken_values(rule: Rule, sample: Sample | None) -> list[Any]:

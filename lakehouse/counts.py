@@ -7,9 +7,9 @@ from functools import reduce
 from typing import Any
 
 from pyiceberg.expressions import And, BooleanExpression
-from pyiceberg.io.pyarrow import ArrowScan
 
 from lakehouse.catalog import load
+from lakehouse.scans import read_by_file
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
 
@@ -31,11 +31,8 @@ def count_by(
     if known is None:  # nothing was ever published
         return counts
     scan = iceberg.scan(reduce(And, conditions), tuple(columns), snapshot_id=known.snapshot_id)
-    # The scan's own reader takes up all files at once, however slowly it is read
-    reader = ArrowScan(iceberg.metadata, iceberg.io, scan.projection(), scan.row_filter)
-    for task in scan.plan_files():
-        grouped = reader.to_table([task]).group_by(list(columns)).aggregate([([], "count_all")])
-        for row in grouped.to_pylist():
+    for rows in read_by_file(scan):
+        for row in rows.group_by(list(columns)).aggregate([([], "count_all")]).to_pylist():
             key = tuple(row[name] for name in columns)
             counts[key] = counts.get(key, 0) + row["count_all"]
     return counts

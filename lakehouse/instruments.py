@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -114,6 +115,9 @@ def sessions(calendar: str, first: date, last: date) -> list[tuple[datetime, dat
     spans midnight). The calendar 24/7 has one session per UTC day.
     """
     begin = datetime(first.year, first.month, first.day, tzinfo=UTC)
+    if calendar == ALWAYS_OPEN:  # the library would only repeat this, after a second of loading
+        midnights = [begin + timedelta(days=number) for number in range((last - first).days + 2)]
+        return [*pairwise(midnights)]
     end = datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1)
     schedule = _schedule(calendar, first.year, last.year)
     touching = schedule[(schedule["close"] > begin) & (schedule["open"] < end)]

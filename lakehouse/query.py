@@ -24,6 +24,7 @@ from pyiceberg.table import Table as IcebergTable
 
 from lakehouse.as_of import listed, resolve_snapshot
 from lakehouse.connection import open_catalog
+from lakehouse.duck import CONFIGURATION, local_path, quote, select_files
 from lakehouse.errors import BadInputError
 from lakehouse.settings import Settings
 from lakehouse.sql import VIEW_CATALOG, SqlFile, read_sql_files
@@ -32,9 +33,6 @@ from lakehouse.tables import CATALOG
 METADATA_TABLES = ("snapshots", "refs", "files", "history")
 STATEMENTS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 BATCH_ROWS = 50_000
-
-CONFIGURATION = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-"""No download at run time: all that is needed is built in."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +140,8 @@ def _read_only_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> duc
 
 def _lock(connection: duckdb.DuckDBPyConnection, files: list[str], scratch: str) -> None:
     """Leave the query nothing but the given files, and a folder for what exceeds memory; no statement can undo it."""
-    listed = ", ".join(_quote(path) for path in files)
-    connection.execute(f"SET allowed_paths = [{listed}]; SET temp_directory = {_quote(scratch)}")
+    listed = ", ".join(quote(path) for path in files)
+    connection.execute(f"SET allowed_paths = [{listed}]; SET temp_directory = {quote(scratch)}")
     connection.execute("SET enable_external_access = false; SET lock_configuration = true")
 
 
@@ -166,26 +164,14 @@ def _add_table(
     # main is read with the columns of today, an older snapshot with the columns of its time
     schema = table.schema() if as_of is None else scan.projection()
     tasks = list(scan.plan_files())
-    paths = [_local_path(task.file.file_path) for task in tasks]
+    paths = [local_path(task.file.file_path) for task in tasks]
     if any(task.delete_files for task in tasks) or None in paths:
         # Deleted rows and remote stores are PyIceberg's to read: whole, so a large table takes memory
         _add_rows(connection, f'"{layer}"."{name}"', scan.to_arrow())
         return []
     local = [path for path in paths if path is not None]
-    connection.execute(f'CREATE VIEW "{layer}"."{name}" AS {_view(connection, schema, local)}')
+    connection.execute(f'CREATE VIEW "{layer}"."{name}" AS {select_files(connection, schema, local)}')
     return local
-
-
-def _view(connection: duckdb.DuckDBPyConnection, schema: Schema, paths: list[str]) -> str:
-    """Return a SELECT over the files; a column that a file lacks, being younger, is null and has its type."""
-    typed = connection.from_arrow(_arrow_schema(schema).empty_table())
-    empty = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in zip(typed.columns, typed.types, strict=True))
-    columns = ", ".join(f'"{name}"' for name in typed.columns)
-    if not paths:
-        return f"SELECT {columns} FROM (SELECT {empty} WHERE false)"  # noqa: S608 - names from the table's own schema
-    listed = ", ".join(_quote(path) for path in paths)
-    read = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
-    return f"SELECT {columns} FROM (SELECT {empty} WHERE false UNION ALL BY NAME SELECT * FROM {read})"  # noqa: S608
 
 
 def _arrow_schema(schema: Schema) -> pa.Schema:
@@ -209,17 +195,6 @@ def _add_rows(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) 
     connection.register("rows_to_add", rows)
     connection.execute(f"CREATE TABLE {name} AS SELECT * FROM rows_to_add")  # noqa: S608
     connection.unregister("rows_to_add")
-
-
-def _local_path(location: str) -> str | None:
-    """Return the path of a file on this machine, None for another store."""
-    # Hadoop writes file:/a, others file:///a; neither escapes anything
-    match = re.fullmatch(r"(?:file:(?://)?)?(/.*)", location)
-    return match[1] if match else None
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _explain(error: duckdb.Error, sql: str, settings: Settings) -> str:

@@ -67,6 +67,15 @@ def iceberg_type(spelled: str, field_id: int) -> IcebergType:
     return ICEBERG_TYPES[spelled]
 
 
+def spelled_type(kind: IcebergType) -> str:
+    """Spell one of Iceberg's types as declarations do; a type that none of them has, as Iceberg does."""
+    if isinstance(kind, DecimalType):
+        return f"decimal({kind.precision},{kind.scale})"
+    if isinstance(kind, ListType):
+        return f"array<{spelled_type(kind.element_type)}>"
+    return next((spelled for spelled, known in ICEBERG_TYPES.items() if known == kind), str(kind))
+
+
 def arrow_type(spelled: str) -> pa.DataType:
     """Return Arrow's type."""
     if match := DECIMAL.fullmatch(spelled):

@@ -20,7 +20,7 @@ from pyiceberg.expressions import BooleanExpression, In, Reference
 
 from lakehouse.counts import count_by
 from lakehouse.errors import BadInputError, ExitCode
-from lakehouse.schema import spark_schema
+from lakehouse.schema import arrow_table
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
 from lakehouse.tables.finance import BRONZE_FILES
@@ -28,12 +28,13 @@ from spark_jobs import convert, manifest
 from spark_jobs.convert import Converted, NewFile
 from spark_jobs.job import Job, Plan, Request, Summary
 from spark_jobs.manifest import UNKNOWN_DAY, Entry
+from spark_jobs.month_files import stage_rows
 from spark_jobs.publish import Attempt, Published, Write
 from spark_jobs.sources import base, reading
 from spark_jobs.sources.base import UnreadableFileError
 from spark_jobs.sources.discovery import claim_file
 from spark_jobs.sources.landing import LandedFile, list_landing, read_bytes
-from spark_jobs.stage import Branch, delete_rows, stage_files, stage_frame
+from spark_jobs.stage import Branch, delete_rows, stage_files
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +164,7 @@ def build_writes(request: Request, delivered: Delivered, attempt: Attempt, table
         raise
     readable = [result for result in converted if result.unreadable is None]
     days = tuple(sorted({entry.delivery_date for entry in new}))
-    writes = [Write(BRONZE_FILES, days, lambda branch: stage_manifest(branch, rows, days))]
+    writes = [Write(BRONZE_FILES, days, lambda branch: stage_manifest(request.settings, branch, rows, days))]
     if readable:
         table_days = tuple(sorted({entry.delivery_date for entry in new if entry.verdict == "accepted"}))
         writes.insert(
@@ -213,10 +214,11 @@ def entries_of(result: Converted, dataset: str, ingested_at: datetime) -> Iterab
         yield entry(**vars(delivery), verdict="accepted", reason=None)
 
 
-def stage_manifest(branch: Branch, rows: Sequence[Entry], days: Sequence[date]) -> Sequence[date]:
+def stage_manifest(settings: Settings, branch: Branch, rows: Sequence[Entry], days: Sequence[date]) -> Sequence[date]:
     """Replace the manifest's rows of the days."""
-    frame = branch.spark.createDataFrame([entry.as_row() for entry in rows], spark_schema(BRONZE_FILES))
-    return stage_frame(branch, frame.coalesce(1), days)
+    names = BRONZE_FILES.column_names
+    written = arrow_table(BRONZE_FILES, [dict(zip(names, entry.as_row(), strict=True)) for entry in rows])
+    return stage_rows(settings, branch, written, days)
 
 
 def stage_deliveries(

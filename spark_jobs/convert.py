@@ -6,11 +6,14 @@ batches as Parquet into the table's folder and reports what it wrote; the driver
 
 from __future__ import annotations
 
+import gc
 import hashlib
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
+from zipimport import zipimporter
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -61,6 +64,8 @@ DICTIONARY_COLUMNS = (
 )
 """Columns with few values; a dictionary of the others would be given up in every row group."""
 
+ELEMENT = "element"
+"""What Iceberg calls the elements of a list; their ids are those of `column.element`."""
 KEYS = ["subject", "delivery_date", "event_date"]
 
 
@@ -159,8 +164,19 @@ class FileWriter:
 
 
 def with_field_ids(schema: pa.Schema, field_ids: dict[str, int]) -> pa.Schema:
-    """Put Iceberg's column ids into the fields: readers find columns by id, not by name."""
-    return pa.schema([f.with_metadata({"PARQUET:field_id": str(field_ids[f.name])}) for f in schema])
+    """Put Iceberg's ids into the columns and the elements of lists: readers find them by id, not by name."""
+    fields = []
+    for column in schema:
+        kind = column.type
+        if pa.types.is_list(kind):
+            kind = pa.list_(with_field_id(pa.field(ELEMENT, kind.value_type), field_ids[f"{column.name}.{ELEMENT}"]))
+        fields.append(with_field_id(pa.field(column.name, kind), field_ids[column.name]))
+    return pa.schema(fields)
+
+
+def with_field_id(column: pa.Field, field_id: int) -> pa.Field:
+    """Put an id into a field, as Parquet has it."""
+    return column.with_metadata({"PARQUET:field_id": str(field_id)})
 
 
 def convert(spark: SparkSession, target: Target, files: Sequence[NewFile]) -> list[Converted]:
@@ -174,13 +190,27 @@ def convert(spark: SparkSession, target: Target, files: Sequence[NewFile]) -> li
     groups = [[of_path[path] for path in group] for group in dealt]
 
     def convert_group(group: list[NewFile]) -> Iterator[Converted]:
-        pa.set_cpu_count(1)  # a task is one core; Arrow's own threads would take the others'
+        settle_worker()
         for file in group:
             yield convert_file(target, file)
 
     results = context.parallelize(groups, len(groups)).flatMap(convert_group).collect()
     by_path = {result.file.landed.path: result for result in results}
     return [by_path[file.landed.path] for file in files]
+
+
+def settle_worker() -> None:
+    """Make the Python process of a task one core's, and quick to begin its next task.
+
+    Between tasks Spark collects garbage, among all objects that libraries have made, and has Python list anew what
+    can be imported: in zip archives, of which Spark's own is one, thousands of names per folder. Each was 0.1 s a
+    task. Finders of archives are made again where an import needs them.
+    """
+    pa.set_cpu_count(1)  # Arrow's own threads would take the others' cores
+    gc.freeze()
+    for path, finder in list(sys.path_importer_cache.items()):
+        if isinstance(finder, zipimporter):
+            del sys.path_importer_cache[path]
 
 
 def deal(sizes: Mapping[str, int], groups: int) -> list[list[str]]:
@@ -261,5 +291,6 @@ def as_utc(time: datetime) -> datetime:
 def target_of(settings: Settings, table: Table, run_id: str, ingested_at: datetime) -> Target:
     """Describe a table to the tasks that write its files."""
     iceberg = load(settings, table)
-    field_ids = {field.name: field.field_id for field in iceberg.schema().fields}
+    schema = iceberg.schema()
+    field_ids = {name: schema.find_field(name).field_id for name in schema.column_names}
     return Target(settings, iceberg.location().rstrip("/"), table, field_ids, run_id, ingested_at)

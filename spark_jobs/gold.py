@@ -14,24 +14,27 @@ from datetime import date, timedelta
 from types import ModuleType
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakehouse.catalog import day_fingerprints, load, published_days
+from lakehouse.scans import PinnedTable, pin, pin_current
+from lakehouse.settings import Settings
 from lakehouse.tables import Table
 from spark_jobs.job import Job, Plan, Request
 from spark_jobs.publish import Attempt, Write
-from spark_jobs.stage import Branch, stage_frame
+from spark_jobs.stage import Branch, DataFile, stage_files, stage_frame
 
-Facts = Callable[[SparkSession, Branch, Sequence[date]], Mapping[str, Any]]
+Stage = Callable[["Inputs", Branch, Sequence[date]], None]
+Facts = Callable[["Inputs", Branch, Sequence[date]], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Derivation:
     """One gold table made from one upstream table, day by day.
 
-    `transform` takes the upstream rows of some days, ascending and without a published day between them, and the run's
-    branch, where carried state is read. `read_state` returns that state at the end of a day
+    `stage` puts the rows of some days, ascending and without a published day between them, onto the run's branch, where
+    carried state is read: see `by_spark` and `by_tasks`. `read_state` returns that state at the end of a day
     per instrument, as values that can be compared; None where the table carries none. With `look_back_days`, the
     upstream rows reach back that far before each day, as far as there are any, and state is not needed.
     With `grows_by_itself`, a day that is not over is due again in every run: time alone adds rows to it.
@@ -39,15 +42,45 @@ class Derivation:
 
     table: Table
     upstream: Table
-    transform: Callable[[DataFrame, Branch, Sequence[date]], DataFrame]
-    read_state: Callable[[DataFrame, date], Mapping[str, Any]] | None = None
-    facts: Facts = lambda spark, branch, days: {}
+    stage: Stage
+    read_state: Callable[[PinnedTable, date], Mapping[str, Any]] | None = None
+    facts: Facts = lambda inputs, branch, days: {}
     look_back_days: int = 0
     grows_by_itself: bool = False
 
     def days_read(self, days: Iterable[date]) -> set[date]:
         """Return the upstream days that some days are made from."""
         return {day - timedelta(days=number) for day in days for number in range(self.look_back_days + 1)}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run makes a gold table from; `upstream` is pinned as the plan saw it, whose state the days' keys name."""
+
+    settings: Settings
+    derivation: Derivation
+    upstream: PinnedTable
+
+
+def by_spark(transform: Callable[[DataFrame, Branch, Sequence[date]], DataFrame]) -> Stage:
+    """Stage what Spark's functions make of a frame with the days' upstream rows."""
+
+    def stage(inputs: Inputs, branch: Branch, days: Sequence[date]) -> None:
+        upstream = branch.spark.table(inputs.derivation.upstream.full_name)
+        read = sorted(inputs.derivation.days_read(days))
+        rows = transform(upstream.where(F.col("event_date").isin(read)), branch, days)
+        stage_frame(branch, rows.withColumn("_ingested_at", F.lit(branch.started_at)), days)
+
+    return stage
+
+
+def by_tasks(write: Callable[[Inputs, Branch, Sequence[date]], Sequence[DataFile]]) -> Stage:
+    """Stage the data files that Spark tasks wrote, in place of the days' rows."""
+
+    def stage(inputs: Inputs, branch: Branch, days: Sequence[date]) -> None:
+        stage_files(branch, write(inputs, branch, days), days, replaces=True)
+
+    return stage
 
 
 def gold_job(name: str, derivation: Derivation, code: tuple[ModuleType, ...]) -> Job:
@@ -88,7 +121,7 @@ def plan_days(request: Request, derivation: Derivation) -> Plan:
     later = {day: inputs[day] for day in published - set(asked) if asked and day > min(asked)}
     lines = [f"read {derivation.upstream.identifier} of {day}" for day in sorted(asked)]
     lines += [f"replace {day}, too, if what it is made from has changed" for day in sorted(later)]
-    return Plan(asked, tuple(lines), later=later)
+    return Plan(asked, tuple(lines), pin(upstream, request.settings), later)
 
 
 def describe_inputs(derivation: Derivation, prints: Mapping[date, str], day: date) -> tuple[str, ...]:
@@ -99,43 +132,37 @@ def describe_inputs(derivation: Derivation, prints: Mapping[date, str], day: dat
 
 def build_writes(request: Request, plan: Plan, attempt: Attempt, derivation: Derivation) -> Sequence[Write]:
     """Describe what is to be staged: the days that are due, and the later ones that their state reaches."""
-    upstream = request.spark.table(derivation.upstream.full_name)
-    loaded = F.lit(attempt.started_at)
-
-    def stage_days(branch: Branch, days: Sequence[date]) -> None:
-        read = sorted(derivation.days_read(days))
-        rows = derivation.transform(upstream.where(F.col("event_date").isin(read)), branch, days)
-        stage_frame(branch, rows.withColumn("_ingested_at", loaded), days)
+    inputs = Inputs(request.settings, derivation, plan.state)
 
     def stage(branch: Branch) -> Sequence[date]:
         if derivation.read_state is None:
-            stage_days(branch, plan.days)
+            derivation.stage(inputs, branch, plan.days)
             return plan.days
-        return stage_with_state(branch, plan, derivation, stage_days)
+        return stage_with_state(inputs, branch, plan)
 
     def facts(branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
-        return derivation.facts(request.spark, branch, days)
+        return derivation.facts(inputs, branch, days)
 
     return [Write(derivation.table, plan.days, stage, facts)]
 
 
-def stage_with_state(
-    branch: Branch, plan: Plan, derivation: Derivation, stage_days: Callable[[Branch, Sequence[date]], None]
-) -> Sequence[date]:
+def stage_with_state(inputs: Inputs, branch: Branch, plan: Plan) -> Sequence[date]:
     """Stage the days in order; go on with later published days until the state that they start from is unchanged."""
+    derivation = inputs.derivation
     read_state = derivation.read_state
     if read_state is None:
         raise ValueError(f"{derivation.table.identifier} carries no state")
-    published = branch.spark.table(derivation.table.full_name)
+    table = derivation.table
     due, later, staged = list(plan.days), sorted(plan.later), []
     while due:
         batch = [due.pop(0)]
         while due and not any(batch[-1] < day < due[0] for day in later):
             batch.append(due.pop(0))
-        stage_days(branch, batch)
+        derivation.stage(inputs, branch, batch)
         staged += batch
         later = [day for day in later if day > batch[-1]]
-        follows = bool(later) and (not due or later[0] < due[0])
-        if follows and read_state(branch.read(), batch[-1]) != read_state(published, batch[-1]):
-            due.insert(0, later.pop(0))
+        if later and (not due or later[0] < due[0]):
+            before, now = (pin_current(inputs.settings, table, name) for name in ("main", branch.name))
+            if read_state(now, batch[-1]) != read_state(before, batch[-1]):
+                due.insert(0, later.pop(0))
     return staged

@@ -7,6 +7,7 @@ commit on a branch, `main` stays readable. Tables of one run are audited all bef
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from expectations import suite_for
+from expectations.batch import open_batch
 from expectations.report import AuditReport
 from expectations.runner import audit
 from lakehouse.catalog import (
@@ -31,6 +33,7 @@ from lakehouse.catalog import (
 )
 from lakehouse.days import Unit, describe_days
 from lakehouse.errors import AuditFailedError, LakehouseError, UnavailableError
+from lakehouse.scans import PinnedTable
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
 from lakehouse.tables.logs import CHECK_RESULTS
@@ -192,19 +195,7 @@ def audit_all(attempt: Attempt, staged: Sequence[Staged]) -> list[AuditReport]:
     Raises:
         AuditFailedError: a critical rule failed in one of them.
     """
-    reports = [
-        audit(
-            suite_for(item.write.table),
-            item.branch.read_days(item.days),
-            item.facts,
-            run_id=attempt.run_id,
-            run_key=attempt.run_key,
-            snapshot_id=item.snapshot_id,
-            settings=attempt.settings,
-            days=item.days,
-        )
-        for item in staged
-    ]
+    reports = [audit_staged(attempt, item) for item in staged]
     append_log(attempt.settings, CHECK_RESULTS, [result.as_row() for report in reports for result in report.results])
     failed = [f"{report.table.identifier}: {', '.join(report.failed_rules)}" for report in reports if not report.passed]
     if failed:
@@ -213,6 +204,24 @@ def audit_all(attempt: Attempt, staged: Sequence[Staged]) -> list[AuditReport]:
             "`lakehouse report` shows them"
         )
     return reports
+
+
+def audit_staged(attempt: Attempt, staged: Staged) -> AuditReport:
+    """Audit one staged table: the days that its snapshot replaced."""
+    table, settings = staged.write.table, attempt.settings
+    pinned = PinnedTable(settings, load(settings, table).metadata_location, staged.snapshot_id)
+    threads = min(attempt.spark.sparkContext.defaultParallelism, os.cpu_count() or 1)
+    with open_batch(pinned, table, staged.days, threads) as batch:
+        return audit(
+            suite_for(table),
+            batch,
+            staged.facts,
+            run_id=attempt.run_id,
+            run_key=attempt.run_key,
+            snapshot_id=staged.snapshot_id,
+            settings=settings,
+            days=staged.days,
+        )
 
 
 def fast_forward(attempt: Attempt, staged: Staged) -> None:

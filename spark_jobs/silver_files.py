@@ -15,25 +15,16 @@ from types import ModuleType
 from typing import Any
 
 import polars as pl
-import pyarrow as pa
-from pyiceberg.expressions import And, In, Reference
-from pyiceberg.table import StaticTable
-from pyspark import TaskContext
 
-from lakehouse.catalog import load
-from lakehouse.schema import arrow_schema
+from lakehouse.scans import PinnedTable, pin_current
 from spark_jobs import silver
-from spark_jobs.convert import ROW_GROUP_ROWS, FileWriter, Target, deal, target_of
+from spark_jobs.convert import Target, target_of
+from spark_jobs.day_files import deal_rows, is_one_of, map_in_tasks, read_rows, rows_per_task, write_rows
 from spark_jobs.job import Job, Plan, Request
 from spark_jobs.manifest import Entry
 from spark_jobs.publish import Attempt, Write
 from spark_jobs.silver import FILE_DAY, Counts, SilverTables, accepted_lines
 from spark_jobs.stage import Branch, DataFile, stage_files
-
-LINES_PER_TASK = 1_000_000
-"""A few hundred bytes of memory each while they are judged, in as many tasks at once as there are cores. The lines of
-one instrument's day are never split: where it has more, its task takes as much more memory.
-"""
 
 
 @dataclass(frozen=True)
@@ -72,10 +63,10 @@ class Written:
 
 @dataclass(frozen=True)
 class Task:
-    """Everything that an executor needs to know: bronze at one snapshot, and the tables that it writes for."""
+    """Everything that an executor needs to know: bronze as it is, and the tables that it writes for."""
 
     cleaning: Cleaning
-    bronze_metadata: str
+    bronze: PinnedTable
     rows: Target
     rejected: Target
 
@@ -118,18 +109,12 @@ def judge_days(request: Request, plan: Plan, attempt: Attempt, cleaning: Cleanin
         target_of(request.settings, table, attempt.run_id, attempt.started_at)
         for table in (cleaning.table, cleaning.rejected)
     )
-    task = Task(cleaning, load(request.settings, cleaning.bronze).metadata_location, rows, rejected)
-
-    def judge_pieces(group: Iterator[Piece]) -> Iterator[Written]:
-        pa.set_cpu_count(1)  # a task is one core; Arrow's own threads would take the others'
-        return (judge_piece(task, piece) for piece in group)
-
-    written: list[Written] = context.parallelize(pieces, len(pieces)).mapPartitions(judge_pieces).collect()
-    return written
+    task = Task(cleaning, pin_current(request.settings, cleaning.bronze), rows, rejected)
+    return map_in_tasks(context, pieces, lambda piece: judge_piece(task, piece))
 
 
 def cut_pieces(entries: Sequence[Entry], days: Sequence[date], cores: int) -> list[Piece]:
-    """Cut the days' lines into pieces of at most about LINES_PER_TASK, and into as many as there are cores."""
+    """Cut the days' lines into pieces that fit a task, and into as many as there are cores."""
     expected: dict[date, dict[str, int]] = {day: {} for day in days}
     hashes: dict[date, set[str]] = {day: set() for day in days}
     for entry in entries:
@@ -137,54 +122,30 @@ def cut_pieces(entries: Sequence[Entry], days: Sequence[date], cores: int) -> li
             lines = expected[day]
             lines[entry.instrument_id] = lines.get(entry.instrument_id, 0) + entry.rows // len(entry.event_dates) + 1
             hashes[day].add(entry.source_sha256)
-    total = sum(sum(lines.values()) for lines in expected.values())
-    most = min(LINES_PER_TASK, total // cores + 1)
+    most = rows_per_task(expected.values(), cores)
     return [
-        Piece(day, tuple(sorted(group)), tuple(sorted(hashes[day])))
+        Piece(day, group, tuple(sorted(hashes[day])))
         for day, lines in expected.items()
-        for group in deal(lines, min(len(lines), sum(lines.values()) // most + 1))
+        for group in deal_rows(lines, most)
     ]
 
 
 def judge_piece(task: Task, piece: Piece) -> Written:
     """Judge one piece and write its files; where that fails, orphans may be left, which no snapshot names."""
-    context = TaskContext.get()
-    stem = f"{piece.day}-{context.partitionId()}-{context.taskAttemptId()}" if context else str(piece.day)
     judged = task.cleaning.judge(read_piece(task, piece))
     counted = judged.duplicates.group_by(FILE_DAY).len().rows()
     return Written(
-        write_rows(task.rows, stem, judged.rows),
-        write_rows(task.rejected, stem, judged.rejected.sort(task.cleaning.rejected.row_order)),
+        write_rows(task.rows, piece.day, judged.rows),
+        write_rows(task.rejected, piece.day, judged.rejected.sort(task.cleaning.rejected.row_order)),
         {(day, sha256): lines for day, sha256, lines in counted},
     )
 
 
 def read_piece(task: Task, piece: Piece) -> pl.DataFrame:
     """Read the piece's lines."""
-    instruments = In(term=Reference("instrument_id"), values=piece.instrument_ids)  # type: ignore[arg-type]
-    conditions = (*accepted_lines([piece.day], piece.hashes), instruments)
-    bronze = StaticTable.from_metadata(task.bronze_metadata, task.rows.settings.s3_properties())
+    conditions = (*accepted_lines([piece.day], piece.hashes), is_one_of("instrument_id", piece.instrument_ids))
     columns = [name for name in task.cleaning.bronze.column_names if name != "_ingested_at"]
-    lines = pl.from_arrow(bronze.scan(And(*conditions), tuple(columns)).to_arrow())
-    assert isinstance(lines, pl.DataFrame)  # a table has columns  # noqa: S101
-    return lines
-
-
-def write_rows(target: Target, stem: str, rows: pl.DataFrame) -> tuple[DataFile, ...]:
-    """Write rows as one data file per partition of the table."""
-    table = target.table
-    loaded = rows.with_columns(pl.lit(target.ingested_at).alias("_ingested_at")).select(table.column_names)
-    writer = FileWriter(target, stem)
-    try:
-        for values, part in loaded.partition_by(*table.partitioned_by, as_dict=True, maintain_order=True).items():
-            partition = "/".join(f"{name}={value}" for name, value in zip(table.partitioned_by, values, strict=True))
-            schema = arrow_schema(table)
-            batch = part.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)
-            writer.writer(partition, schema).write_table(batch, row_group_size=ROW_GROUP_ROWS)
-        return writer.close()
-    except BaseException:
-        writer.discard()
-        raise
+    return read_rows(task.bronze, columns, conditions)
 
 
 def add_up(counts: Iterator[Counts]) -> Counts:

@@ -11,6 +11,7 @@ from operator import or_
 from typing import Any
 
 from py4j.protocol import Py4JError
+from pyiceberg.expressions import And, BooleanExpression, GreaterThanOrEqual, LessThan, Or, Reference
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -131,17 +132,36 @@ def stage_frame(branch: Branch, frame: DataFrame, days: Sequence[Unit], *, is_so
 
 def whole_months(table: Table, days: Sequence[date]) -> Any:
     """The condition that selects the months of the days."""
-    months = sorted({day.year * 12 + day.month - 1 for day in days})
-    begins = [month for month in months if month - 1 not in months]
-    ends = [month + 1 for month in months if month + 1 not in months]
     day = F.col(str(table.replaced_by))
-    ranges = [(day >= first_of(begin)) & (day < first_of(end)) for begin, end in zip(begins, ends, strict=True)]
-    return reduce(or_, ranges)
+    return reduce(or_, [(day >= first) & (day < end) for first, end in month_ranges(days)])
+
+
+def months_condition(table: Table, days: Sequence[date]) -> BooleanExpression:
+    """The same, as PyIceberg takes it."""
+    day = Reference(str(table.replaced_by))
+    ranges: list[BooleanExpression] = [
+        And(GreaterThanOrEqual(term=day, value=first), LessThan(term=day, value=end))  # type: ignore[arg-type]
+        for first, end in month_ranges(days)
+    ]
+    return reduce(Or, ranges)
+
+
+def month_ranges(days: Sequence[date]) -> list[tuple[date, date]]:
+    """Return the first days of the months that days lie in, and of the months after them; those that adjoin as one."""
+    months = {month_number(day) for day in days}
+    begins = sorted(month for month in months if month - 1 not in months)
+    ends = sorted(month + 1 for month in months if month + 1 not in months)
+    return [(first_of(begin), first_of(end)) for begin, end in zip(begins, ends, strict=True)]
+
+
+def month_number(day: date) -> int:
+    """Count a day's month from January 1970, as Iceberg does."""
+    return (day.year - 1970) * 12 + day.month - 1
 
 
 def first_of(month: int) -> date:
-    """Return the first day of a month that is counted from year 0."""
-    return date(month // 12, month % 12 + 1, 1)
+    """Return the first day of such a month."""
+    return date(1970 + month // 12, month % 12 + 1, 1)
 
 
 def stage_files(
@@ -176,13 +196,21 @@ def stage_files(
 
 
 def java_condition(branch: Branch, days: Sequence[Unit]) -> Any:
-    """The condition that selects what a write of these days replaces, as Iceberg's own API takes it."""
+    """The condition that selects what a write of these days replaces, or whole months, as Iceberg's API takes it."""
     jvm = branch.spark._jvm
+    expressions = jvm.org.apache.iceberg.expressions.Expressions
+    column = branch.table.replaced_by
+    if branch.table.is_by_month:
+        at_least, below = expressions.greaterThanOrEqual, expressions.lessThan
+        ranges = [
+            getattr(expressions, "and")(at_least(column, str(first)), below(column, str(end)))
+            for first, end in month_ranges(days)
+        ]
+        return reduce(getattr(expressions, "or"), ranges)
     listed = jvm.java.util.ArrayList()
     for day in sorted(days):
         listed.add(str(day))
-    expressions = jvm.org.apache.iceberg.expressions.Expressions
-    return getattr(expressions, "in")(branch.table.replaced_by, listed)
+    return getattr(expressions, "in")(column, listed)
 
 
 def delete_rows(branch: Branch, columns: Sequence[str], keys: Sequence[Sequence[date | str]]) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY, LAGS, ROLLING_HOURS, SILVER_POWER_READINGS
@@ -25,7 +25,7 @@ from spark_jobs import gold
 from spark_jobs.command_line import main
 from spark_jobs.energy import clock_hours
 from spark_jobs.energy.clock_hours import holiday_frame, hours_frame, hours_of_day
-from spark_jobs.gold import Derivation, gold_job
+from spark_jobs.gold import Derivation, Inputs, by_spark, gold_job
 from spark_jobs.stage import Branch
 
 WEEK_HOURS = 168
@@ -140,9 +140,9 @@ def build(readings: DataFrame, branch: Branch, days: Sequence[date]) -> DataFram
     return transform(readings, days)
 
 
-def compare_readings(spark: SparkSession, branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
+def compare_readings(inputs: Inputs, branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
     """Count hours that a clock shows and the table lacks, and hours of measurement that it has more or less of."""
-    readings = spark.table(SILVER_POWER_READINGS.full_name).where(F.col("event_date").isin(list(days)))
+    readings = branch.spark.table(SILVER_POWER_READINGS.full_name).where(F.col("event_date").isin(list(days)))
     hour_start = F.date_trunc("hour", "interval_start")
     silver = readings.groupBy("meter_id", "event_date").agg(
         F.first("zone").alias("zone"),
@@ -162,7 +162,7 @@ def compare_readings(spark: SparkSession, branch: Branch, days: Sequence[date]) 
 DERIVATION = Derivation(
     table=GOLD_LOAD_HOURLY,
     upstream=SILVER_POWER_READINGS,
-    transform=build,
+    stage=by_spark(build),
     facts=compare_readings,
     look_back_days=LOOK_BACK_DAYS,
 )

@@ -12,72 +12,88 @@ that is not over, up to the minute in which the run began.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession, Window
-from pyspark.sql import functions as F
+import polars as pl
+import pyarrow.compute as pc
 
 from lakehouse import instruments
 from lakehouse.instruments import describe_instrument, sessions
-from lakehouse.tables.finance import GOLD_BARS_1M, PRICE, SILVER_TRADES, VOLUME
-from spark_jobs import gold
+from lakehouse.scans import PinnedTable, pin_current
+from lakehouse.tables.finance import GOLD_BARS_1M, SILVER_TRADES
+from spark_jobs import day_files, gold
 from spark_jobs.command_line import main
-from spark_jobs.gold import Derivation, gold_job
-from spark_jobs.stage import Branch
+from spark_jobs.convert import Target, target_of
+from spark_jobs.day_files import deal_rows, is_one_of, map_in_tasks, read_rows, rows_per_task, write_rows
+from spark_jobs.finance import minutes
+from spark_jobs.finance.minutes import (
+    MINUTE_US,
+    SESSION_SCHEMA,
+    TRADE_COLUMNS,
+    aggregate_minutes,
+    complete_minutes,
+    last_prices,
+)
+from spark_jobs.gold import Derivation, Inputs, by_tasks, gold_job
+from spark_jobs.stage import Branch, DataFile
 
 CARRY_DAYS = 10
 """How many days back a close may be carried from; no declared venue closes for that long."""
 
-INSTRUMENT_DAY = ("event_date", "instrument_id")
-MINUTE = (*INSTRUMENT_DAY, "minute")
-"""`minute` is whole minutes since 1970-01-01 UTC, here and in the sessions."""
 
-INSTRUMENT_SCHEMA = pa.schema({"instrument_id": pa.string(), "calendar": pa.string()})
-SESSION_SCHEMA = pa.schema(
-    {
-        "calendar": pa.string(),
-        "event_date": pa.date32(),
-        "session_minute": pa.int64(),
-        "first_minute": pa.int64(),
-        "end_minute": pa.int64(),
-    }
-)
+class Close(NamedTuple):
+    """An instrument's last close, and the day that it is of."""
+
+    day: date
+    close: Decimal
 
 
-def session_frame(
-    spark: SparkSession, instrument_ids: Collection[str], days: Collection[date], now: datetime
-) -> DataFrame:
-    """Say when instruments trade: one row per instrument, UTC day and session that touches it.
+@dataclass(frozen=True)
+class Traded:
+    """What an instrument's trades of a day come to: how many there are, and the close; None where all are outliers."""
 
-    Columns instrument_id, event_date, session_minute (the session's start, maybe on the day before), first_minute and
-    end_minute (the session's part of this UTC day until the minute of `now`; the end is exclusive).
-    """
-    calendars = {instrument_id: describe_instrument(instrument_id).calendar for instrument_id in instrument_ids}
-    known = pa.table([pa.array([*calendars]), pa.array([*calendars.values()])], schema=INSTRUMENT_SCHEMA)
-    parts = [part for calendar in set(calendars.values()) for day in days for part in session_parts(calendar, day, now)]
-    return (
-        spark.createDataFrame(known)
-        .join(spark.createDataFrame(pa.Table.from_pylist(parts, SESSION_SCHEMA)), "calendar")
-        .drop("calendar")
-    )
+    day: date
+    instrument_id: str
+    trades: int
+    close: Decimal | None
 
 
-def session_parts(calendar: str, day: date, now: datetime) -> Iterator[dict[str, object]]:
-    """Cut the sessions that touch a UTC day to that day, and to what of it is over."""
+@dataclass(frozen=True)
+class Piece:
+    """What one task makes: the bars of some instruments and one event day, from the closes that they carry into it."""
+
+    day: date
+    instrument_ids: tuple[str, ...]
+    sessions: pl.DataFrame
+    previous_closes: Mapping[str, Decimal]
+
+
+def session_frame(instrument_ids: Collection[str], day: date, now: datetime) -> pl.DataFrame:
+    """Say when instruments trade on a UTC day, until the minute of `now`; see `complete_minutes`."""
+    parts = [
+        (instrument_id, *part)
+        for instrument_id in instrument_ids
+        for part in session_parts(describe_instrument(instrument_id).calendar, day, now)
+    ]
+    return pl.DataFrame(parts, SESSION_SCHEMA, orient="row")
+
+
+@lru_cache(maxsize=1024)  # most instruments share a calendar
+def session_parts(calendar: str, day: date, now: datetime) -> tuple[tuple[int, int, int], ...]:
+    """Cut the sessions that touch a UTC day to that day, and to what of it is over: start of the whole, begin, end."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
     known_until = min(midnight + timedelta(days=1), now)
+    parts = []
     for opened, closed in sessions(calendar, day, day):
         first_minute = whole_minutes(max(opened, midnight))
-        yield {
-            "calendar": calendar,
-            "event_date": day,
-            "session_minute": whole_minutes(opened),
-            "first_minute": first_minute,
-            "end_minute": max(first_minute, whole_minutes(min(closed, known_until))),
-        }
+        end_minute = max(first_minute, whole_minutes(min(closed, known_until)))
+        parts.append((whole_minutes(opened), first_minute, end_minute))
+    return tuple(parts)
 
 
 def whole_minutes(time: datetime) -> int:
@@ -85,133 +101,93 @@ def whole_minutes(time: datetime) -> int:
     return int(time.timestamp()) // 60
 
 
-def last_closes(bars: DataFrame) -> DataFrame:
-    """Return the last traded close per instrument and day, which is what `transform` takes as previous closes."""
-    traded = bars.where(~F.col("is_filled"))
-    return traded.groupBy(*INSTRUMENT_DAY).agg(F.max_by("close", "bar_start").alias("close"))
+def write_bars(inputs: Inputs, branch: Branch, days: Sequence[date]) -> list[DataFile]:
+    """Have Spark tasks make the days' bars, from the closes that the table has before them."""
+    context = branch.spark.sparkContext
+    trades, target = inputs.upstream, target_of(inputs.settings, GOLD_BARS_1M, branch.run_id, branch.started_at)
+    surveyed = map_in_tasks(context, days, lambda day: survey_day(trades, day))
+    closes = read_state(pin_current(inputs.settings, GOLD_BARS_1M, branch.name), min(days) - timedelta(days=1))
+    pieces = cut_pieces(surveyed, closes, branch.started_at, context.defaultParallelism)
+    written = map_in_tasks(context, pieces, lambda piece: make(trades, target, piece))
+    return [file for files in written for file in files]
 
 
-def aggregate_minutes(trades: DataFrame) -> DataFrame:
-    """Turn trades into one row per minute that has some; prices are null where all of them are outliers.
-
-    Trades of the same microsecond are ordered by sequence and then by delivery. Sums are over decimals, so that the
-    order in which Spark adds does not matter.
-    """
-    is_usable = ~F.col("is_outlier")
-    price = F.when(is_usable, F.col("price"))
-    order = F.when(is_usable, F.struct("ts_event", "sequence", "delivery_date"))
-    traded_value = F.sum(F.when(is_usable, F.col("price") * F.col("size")))
-    return trades.groupBy(*INSTRUMENT_DAY, F.expr("unix_micros(ts_event) div 60000000").alias("minute")).agg(
-        F.min_by(price, order).alias("open"),
-        F.max(price).alias("high"),
-        F.min(price).alias("low"),
-        F.max_by(price, order).alias("close"),
-        F.sum("size").cast(VOLUME).alias("volume"),
-        F.count("*").alias("trade_count"),
-        (traded_value / F.sum(F.when(is_usable, F.col("size")))).cast(PRICE).alias("vwap"),
-        F.count_if("is_outlier").alias("outlier_count"),
-    )
+def survey_day(trades: PinnedTable, day: date) -> list[Traded]:
+    """Find out what each instrument's trades of a day come to."""
+    rows = read_rows(trades, TRADE_COLUMNS, [is_one_of("event_date", [day])])
+    return [Traded(day, *row) for row in last_prices(rows).select("instrument_id", "trades", "close").rows()]
 
 
-def session_minutes(traded: DataFrame, sessions: DataFrame) -> DataFrame:
-    """List every session minute of the instruments' days that have a trade."""
-    last_minute = F.col("end_minute") - 1
-    minutes = F.when(last_minute >= F.col("first_minute"), F.sequence("first_minute", last_minute))
-    return (
-        traded.select(*INSTRUMENT_DAY)
-        .distinct()
-        .join(F.broadcast(sessions), [*INSTRUMENT_DAY])
-        .select(*INSTRUMENT_DAY, "session_minute", F.explode(minutes).alias("minute"))
-    )
+def cut_pieces(
+    surveyed: Sequence[Sequence[Traded]], closes: Mapping[str, Close], now: datetime, cores: int
+) -> list[Piece]:
+    """Cut the days, in order, into pieces that fit a task and give every core some; `closes` are those before them."""
+    carried = dict(closes)
+    trades_of_days = [{each.instrument_id: each.trades for each in traded} for traded in surveyed]
+    most = rows_per_task(trades_of_days, cores)
+    pieces = []
+    for traded, trades in zip(surveyed, trades_of_days, strict=True):
+        for group in deal_rows(trades, most):
+            day = traded[0].day
+            previous = {name: carried[name].close for name in group if is_carried(carried.get(name), day)}
+            pieces.append(Piece(day, group, session_frame(group, day, now), previous))
+        carried |= {each.instrument_id: Close(each.day, each.close) for each in traded if each.close is not None}
+    return pieces
 
 
-def fill_prices(minutes: DataFrame, previous_closes: DataFrame) -> DataFrame:
-    """Give minutes without a price the close before them, and drop those that have none within CARRY_DAYS."""
-    last_minute_of_day = (F.unix_date("event_date") + 1) * F.lit(1440).cast("bigint") - 1
-    earlier = previous_closes.select(
-        *INSTRUMENT_DAY, last_minute_of_day.alias("minute"), "close", F.lit(True).alias("is_earlier")
-    )
-    before = Window.partitionBy("instrument_id").orderBy("minute").rowsBetween(Window.unboundedPreceding, -1)
-    dated_close = F.when(F.col("close").isNotNull(), F.struct("event_date", "close"))
-    age = F.datediff("event_date", "carried.event_date")
-    filled = (
-        minutes.unionByName(earlier, allowMissingColumns=True)
-        .withColumn("carried", F.last(dated_close, ignorenulls=True).over(before))
-        .where(F.col("is_earlier").isNull() & (F.col("close").isNotNull() | (age <= CARRY_DAYS)))
-    )
-    is_filled = F.col("close").isNull()
-    prices = {name: F.coalesce(name, "carried.close") for name in ("open", "high", "low", "close", "vwap")}
-    counts = {name: F.coalesce(name, F.lit(0)) for name in ("trade_count", "outlier_count")}
-    volume = F.coalesce("volume", F.lit(0).cast(VOLUME))
-    return filled.withColumns({"is_filled": is_filled, "volume": volume, **prices, **counts})
+def is_carried(close: Close | None, day: date) -> bool:
+    """Say whether a day may carry on from a close."""
+    return close is not None and day - close.day <= timedelta(days=CARRY_DAYS)
 
 
-def transform(trades: DataFrame, sessions: DataFrame, previous_closes: DataFrame) -> DataFrame:
-    """Build gold.bars_1m, but for _ingested_at, from all of the days' silver.trades; see `complete_minutes`."""
-    return complete_minutes(aggregate_minutes(trades), sessions, previous_closes)
+def make(trades: PinnedTable, target: Target, piece: Piece) -> tuple[DataFile, ...]:
+    """Make one piece's bars and write their files."""
+    conditions = (is_one_of("event_date", [piece.day]), is_one_of("instrument_id", piece.instrument_ids))
+    rows = read_rows(trades, TRADE_COLUMNS, conditions)
+    bars = complete_minutes(aggregate_minutes(rows), piece.day, piece.sessions, piece.previous_closes)
+    return write_rows(target, piece.day, bars)
 
 
-def complete_minutes(traded: DataFrame, sessions: DataFrame, previous_closes: DataFrame) -> DataFrame:
-    """Complete the grid of minutes that have trades, and carry closes into it.
-
-    `sessions` is what `session_frame` returns for the instruments and days. `previous_closes` has event_date,
-    instrument_id and close (see `last_closes`) of days that are not among the trades' but at most CARRY_DAYS before
-    one of them; days need not adjoin, each bar takes the latest close before it.
-    """
-    minutes = traded.join(session_minutes(traded, sessions), [*MINUTE], "full_outer")
-    return (
-        fill_prices(minutes, previous_closes)
-        .withColumn("bar_start", F.timestamp_micros(F.col("minute") * 60_000_000))
-        .withColumn("minutes_since_open", (F.col("minute") - F.col("session_minute")).cast("int"))
-        .select(*GOLD_BARS_1M.digest_columns)
-    )
+def read_state(bars: PinnedTable, day: date) -> Mapping[str, Close]:
+    """Return each instrument's last traded close by the end of a day that days after it may carry on from."""
+    recent = [day - timedelta(days=number) for number in range(CARRY_DAYS)]
+    columns = ("instrument_id", "event_date", "bar_start", "close", "is_filled")
+    rows = read_rows(bars, columns, [is_one_of("event_date", recent)])
+    traded = rows.filter(~pl.col("is_filled")).sort("bar_start")
+    last = traded.group_by("instrument_id").agg(pl.col("event_date").last(), pl.col("close").last())
+    return {instrument_id: Close(of_day, close) for instrument_id, of_day, close in last.rows()}
 
 
-def closes_before(bars: DataFrame, day: date) -> DataFrame:
-    """Return the closes that a day may carry on from."""
-    earlier = F.col("event_date").between(day - timedelta(days=CARRY_DAYS), day - timedelta(days=1))
-    return last_closes(bars.where(earlier))
-
-
-def build(trades: DataFrame, branch: Branch, days: Sequence[date]) -> DataFrame:
-    """Compute the days from the closes that the table has before them."""
-    traded = aggregate_minutes(trades).persist()  # asked twice: for its instruments, and for the bars
-    instrument_ids = [row["instrument_id"] for row in traded.select("instrument_id").distinct().collect()]
-    sessions = session_frame(trades.sparkSession, instrument_ids, days, branch.started_at)
-    return complete_minutes(traded, sessions, closes_before(branch.read(), min(days)))
-
-
-def read_state(bars: DataFrame, day: date) -> Mapping[str, Any]:
-    """Return each instrument's last close by the end of a day, with its day: it may be too old later on."""
-    closes = closes_before(bars, day + timedelta(days=1)).groupBy("instrument_id")
-    return {
-        row["instrument_id"]: tuple(row["last"])
-        for row in closes.agg(F.max(F.struct("event_date", "close")).alias("last")).collect()
-    }
-
-
-def compare_trades(spark: SparkSession, branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
+def compare_trades(inputs: Inputs, branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
     """Count what the bars have more or less volume than the trades, and the minutes that a session lacks."""
-    trades = spark.table(SILVER_TRADES.full_name).where(F.col("event_date").isin(list(days)))
-    bars = branch.read_days(days).persist()
-    instrument_ids = [row["instrument_id"] for row in bars.select("instrument_id").distinct().collect()]
-    traded = trades.agg(F.sum("size")).first()[0] or 0
-    barred = bars.agg(F.sum("volume")).first()[0] or 0
-    gaps = count_gaps(bars, session_frame(spark, instrument_ids, days, branch.started_at))
-    bars.unpersist()
-    return {"volume_difference": abs(traded - barred), "grid_gaps": gaps}
+    of_days = [is_one_of("event_date", days)]
+    traded = sum(pc.sum(rows["size"]).as_py() or 0 for rows in inputs.upstream.read_files(["size"], of_days))
+    bars = pin_current(inputs.settings, GOLD_BARS_1M, branch.name)
+    columns = ("instrument_id", "event_date", "bar_start", "minutes_since_open", "volume")
+    barred, parts = Decimal(0), []
+    for rows in bars.read_files(columns, of_days):
+        barred += pc.sum(rows["volume"]).as_py() or 0
+        parts.append(count_bars(pl.DataFrame(rows)))
+    return {"volume_difference": abs(traded - barred), "grid_gaps": count_gaps(parts, branch.started_at)}
 
 
-def count_gaps(bars: DataFrame, sessions: DataFrame) -> int:
-    """Count session minutes without a bar, from an instrument's first bar of the day on."""
-    minute = F.expr("unix_micros(bar_start) div 60000000")
-    first_bar = bars.groupBy(*INSTRUMENT_DAY).agg(F.min(minute).alias("first_bar"))
-    begin = F.greatest("first_minute", "first_bar")
-    expected = sessions.join(first_bar, [*INSTRUMENT_DAY]).select(
-        *INSTRUMENT_DAY, F.greatest(F.col("end_minute") - begin, F.lit(0)).alias("minutes")
+def count_bars(bars: pl.DataFrame) -> pl.DataFrame:
+    """Find per instrument and day the minute of the first bar, and count the bars inside a session."""
+    return bars.group_by("instrument_id", "event_date").agg(
+        first_bar=pl.col("bar_start").min().to_physical() // MINUTE_US, inside=pl.col("minutes_since_open").count()
     )
-    inside = bars.where(F.col("minutes_since_open").isNotNull()).count()
-    return int((expected.agg(F.sum("minutes")).first()[0] or 0) - inside)
+
+
+def count_gaps(parts: Sequence[pl.DataFrame], now: datetime) -> int:
+    """Count session minutes without a bar, from an instrument's first bar of the day on, in parts of `count_bars`."""
+    if not parts:
+        return 0
+    days = pl.concat(parts).group_by("instrument_id", "event_date")
+    gaps = 0
+    for instrument_id, day, first_bar, inside in days.agg(pl.col("first_bar").min(), pl.col("inside").sum()).rows():
+        parts_of_day = session_parts(describe_instrument(instrument_id).calendar, day, now)
+        gaps += sum(max(end - max(first, first_bar), 0) for _, first, end in parts_of_day) - inside
+    return gaps
 
 
 JOB = gold_job(
@@ -219,12 +195,12 @@ JOB = gold_job(
     Derivation(
         table=GOLD_BARS_1M,
         upstream=SILVER_TRADES,
-        transform=build,
+        stage=by_tasks(write_bars),
         read_state=read_state,
         facts=compare_trades,
         grows_by_itself=True,
     ),
-    code=(sys.modules[__name__], instruments, gold),
+    code=(sys.modules[__name__], minutes, instruments, gold, day_files),
 )
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ their text: what would have to be rounded to fit is no number of these tables.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
@@ -68,9 +68,29 @@ def parse_decimal(column: str) -> pl.Expr:
     return pl.when((decimals <= WIDE_DECIMALS) & is_exact).then(number)
 
 
-def parse_price(column: str) -> pl.Expr:
-    """Read a price and bring it from the file's scale to the currency's; null where it would have to be rounded."""
-    number, divisor = parse_decimal(column), pl.col("price_divisor")
+def parse_decimals(lines: pl.DataFrame, texts: Mapping[str, str]) -> pl.DataFrame:
+    """Add numbers read from texts as `parse_decimal` does; `texts` has the columns of text by the numbers' names.
+
+    Where all texts are plain, that takes a third of the time.
+    """
+    plain = lines.with_columns(**{name: parse_plain(text) for name, text in texts.items()})
+    is_left = pl.any_horizontal(pl.col(name).is_null() & (pl.col(text) != "") for name, text in texts.items())
+    if plain.select(is_left.any()).item():
+        return lines.with_columns(**{name: parse_decimal(text) for name, text in texts.items()})
+    return plain
+
+
+def parse_plain(column: str) -> pl.Expr:
+    """Read a text that has at most 8 decimals and no exponent, and so is never rounded; null where it is no such."""
+    text = pl.col(column).str.strip_chars(" ")
+    decimals = (text.str.len_bytes() - text.str.find(".", literal=True) - 1).fill_null(0)
+    is_plain = (decimals <= DECIMALS) & ~text.str.contains_any(["e", "E"])
+    return pl.when(is_plain).then(text.cast(NUMBER, strict=False))
+
+
+def scale_price(name: str) -> pl.Expr:
+    """Bring a price from the file's scale to the currency's; null where it would have to be rounded."""
+    number, divisor = pl.col(name), pl.col("price_divisor")
     quotient = (number / divisor).cast(NUMBER)
     return pl.when(divisor == 1).then(number).when(quotient * divisor == number).then(quotient)
 

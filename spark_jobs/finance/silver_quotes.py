@@ -15,8 +15,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from lakehouse.tables.finance import BRONZE_QUOTES, SILVER_QUOTES, SILVER_QUOTES_REJECTED
-from spark_jobs import silver, silver_files
+from spark_jobs import day_files, silver, silver_files
 from spark_jobs.command_line import main
+from spark_jobs.day_files import sort_rows
 from spark_jobs.finance import line_rules
 from spark_jobs.finance.line_rules import (
     Rule,
@@ -26,9 +27,9 @@ from spark_jobs.finance.line_rules import (
     name_broken,
     not_a_decimal,
     not_positive,
-    parse_decimal,
-    parse_price,
+    parse_decimals,
     quote_text,
+    scale_price,
 )
 from spark_jobs.silver_files import Cleaning, Judged, silver_files_job
 
@@ -41,8 +42,8 @@ MID = pl.Decimal(38, 9)
 
 def parse_numbers(lines: pl.DataFrame) -> pl.DataFrame:
     """Add each field's number, parsed once; null where the text is no number of the table."""
-    prices = (parse_price(f"raw_{name}").alias(name) for name in PRICES)
-    return lines.with_columns(*prices, *(parse_decimal(f"raw_{name}").alias(name) for name in SIZES))
+    parsed = parse_decimals(lines, {name: f"raw_{name}" for name in NUMBERS})
+    return parsed.with_columns(**{name: scale_price(name) for name in PRICES})
 
 
 def updates(side: str) -> pl.Expr:
@@ -91,7 +92,7 @@ def judge(lines: pl.DataFrame) -> Judged:
     """Split lines of one event day into quotes in order and rejected lines; without ids no line is another's copy."""
     parsed, rules = parse_numbers(lines), quote_rules()
     return Judged(
-        rows=type_fields(parsed.filter(is_sound(rules))).sort(SILVER_QUOTES.row_order),
+        rows=sort_rows(type_fields(parsed.filter(is_sound(rules))), SILVER_QUOTES.row_order),
         rejected=name_broken(parsed.filter(~is_sound(rules)), rules),
         duplicates=lines.clear(),
     )
@@ -100,7 +101,7 @@ def judge(lines: pl.DataFrame) -> Judged:
 JOB = silver_files_job(
     "finance.silver_quotes",
     Cleaning(SILVER_QUOTES, SILVER_QUOTES_REJECTED, BRONZE_QUOTES, judge),
-    code=(sys.modules[__name__], silver, silver_files, line_rules),
+    code=(sys.modules[__name__], silver, silver_files, day_files, line_rules),
 )
 
 if __name__ == "__main__":

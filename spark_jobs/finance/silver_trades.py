@@ -16,8 +16,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from lakehouse.tables.finance import BRONZE_TRADES, SILVER_TRADES, SILVER_TRADES_REJECTED
-from spark_jobs import silver, silver_files
+from spark_jobs import day_files, silver, silver_files
 from spark_jobs.command_line import main
+from spark_jobs.day_files import sort_rows
 from spark_jobs.finance import line_rules, outliers
 from spark_jobs.finance.line_rules import (
     Rule,
@@ -27,9 +28,9 @@ from spark_jobs.finance.line_rules import (
     name_broken,
     not_a_decimal,
     not_positive,
-    parse_decimal,
-    parse_price,
+    parse_decimals,
     quote_text,
+    scale_price,
 )
 from spark_jobs.silver_files import Cleaning, Judged, silver_files_job
 
@@ -39,7 +40,7 @@ TRADE = ("instrument_id", "raw_trade_id")
 
 def parse_numbers(lines: pl.DataFrame) -> pl.DataFrame:
     """Add price and size, each parsed once; null where the text is no number of the table."""
-    return lines.with_columns(price=parse_price("raw_price"), size=parse_decimal("raw_size"))
+    return parse_decimals(lines, {"price": "raw_price", "size": "raw_size"}).with_columns(price=scale_price("price"))
 
 
 def trade_rules() -> Sequence[Rule]:
@@ -104,7 +105,7 @@ def judge(lines: pl.DataFrame) -> Judged:
     kept = copies.filter(pl.col("fate") == "kept").select(sound.columns)
     trades = type_fields(pl.concat([sound.filter(~may_repeat), kept]))
     return Judged(
-        rows=outliers.mark_outliers(trades.sort(SILVER_TRADES.row_order)),
+        rows=outliers.mark_outliers(sort_rows(trades, SILVER_TRADES.row_order)),
         rejected=pl.concat([name_broken(broken, rules), name_superseded(copies).drop("fate")]),
         duplicates=copies.filter(pl.col("fate") == "duplicate"),
     )
@@ -113,7 +114,7 @@ def judge(lines: pl.DataFrame) -> Judged:
 JOB = silver_files_job(
     "finance.silver_trades",
     Cleaning(SILVER_TRADES, SILVER_TRADES_REJECTED, BRONZE_TRADES, judge),
-    code=(sys.modules[__name__], silver, silver_files, line_rules, outliers),
+    code=(sys.modules[__name__], silver, silver_files, day_files, line_rules, outliers),
 )
 
 if __name__ == "__main__":

@@ -12,100 +12,146 @@ instrument starts anew, as bars do.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+import numpy.typing as npt
+import polars as pl
+import pyarrow.compute as pc
 
-from lakehouse.schema import arrow_schema
+from lakehouse.scans import PinnedTable, pin_current
 from lakehouse.tables.finance import GOLD_BARS_1M, GOLD_TICK_FEATURES
-from spark_jobs import gold
+from spark_jobs import day_files, gold
 from spark_jobs.command_line import main
+from spark_jobs.convert import Target, deal, target_of
+from spark_jobs.day_files import is_one_of, map_in_tasks, read_rows, write_rows
 from spark_jobs.finance import bars_1m, indicators
 from spark_jobs.finance.bars_1m import CARRY_DAYS
 from spark_jobs.finance.indicators import FEATURES, State, compute_features, decode_state, encode_state
-from spark_jobs.gold import Derivation, gold_job
-from spark_jobs.stage import Branch
+from spark_jobs.gold import Derivation, Inputs, by_tasks, gold_job
+from spark_jobs.stage import Branch, DataFile
 
 MAXIMUM_AGE = timedelta(days=CARRY_DAYS)
+BARS_PER_TASK = 100_000
+"""An instrument's days are computed one after another, by one task; with fewer bars it would start for too little."""
 COPIED = ("instrument_id", "event_date", "bar_start", "close", "volume", "minutes_since_open", "is_filled")
 """Columns that are the bar's own."""
-FEATURE_SCHEMA = ", ".join(
-    f"{name} {GOLD_TICK_FEATURES.column(name).type}" for name in GOLD_TICK_FEATURES.digest_columns
-)
 
 
-def transform(bars: DataFrame, previous_carry: DataFrame) -> DataFrame:
-    """Build gold.tick_features, but for _ingested_at, from all of the days' gold.bars_1m.
+class Carry(NamedTuple):
+    """The state that an instrument's day left behind."""
 
-    `previous_carry` has event_date, instrument_id and `_carry` of days that are not among the bars' but at most
-    CARRY_DAYS before one of them; days need not adjoin, each takes the latest state before it.
+    day: date
+    numbers: Sequence[float]
+
+
+Carries = Mapping[str, Carry]
+"""The latest state per instrument."""
+
+
+def transform(days: Iterable[pl.DataFrame], carries: Carries) -> Iterator[pl.DataFrame]:
+    """Build gold.tick_features, but for _ingested_at, day by day from each day's bars of whole instruments.
+
+    The days ascend, and `carries` are of days before them. A day without bars has no features.
     """
-    needed = bars.select(*COPIED).withColumns({name: F.col(name).cast("double") for name in ("close", "volume")})
-    states = previous_carry.select("instrument_id", "event_date", "_carry")
-    return (
-        needed.groupBy("instrument_id")
-        .cogroup(states.groupBy("instrument_id"))
-        .applyInArrow(features_of_instrument, FEATURE_SCHEMA)
-    )
+    latest = dict(carries)
+    for bars in days:
+        by_instrument = bars.sort("instrument_id", "bar_start").partition_by("instrument_id", maintain_order=True)
+        parts = [features_of_instrument(part, latest.get(part["instrument_id"][0])) for part in by_instrument]
+        if parts:
+            features = pl.concat(parts)
+            latest |= latest_carries(features)
+            yield features
 
 
-def features_of_instrument(bars: pa.Table, states: pa.Table) -> pa.Table:
-    """Compute one instrument's days in order, each from the latest state before it."""
-    if bars.num_rows == 0:  # an instrument that has a state and no bar on these days
-        return arrow_schema(GOLD_TICK_FEATURES, GOLD_TICK_FEATURES.digest_columns).empty_table()
-    bars = bars.sort_by("bar_start")
-    close, volume = bars["close"].to_numpy(), bars["volume"].to_numpy()
-    days, begins = np.unique(bars["event_date"].to_numpy(), return_index=True)
-    ends = [*begins[1:].tolist(), len(bars)]
-    carries = dict(zip(states["event_date"].to_pylist(), states["_carry"].to_pylist(), strict=True))
-    carry_of_bar: list[list[float] | None] = [None] * len(bars)
-    columns = {name: np.empty(len(bars)) for name in FEATURES}
-    for day, begin, end in zip(days.tolist(), begins.tolist(), ends, strict=True):
-        features, state = compute_features(close[begin:end], volume[begin:end], latest_state(carries, day))
-        carries[day] = carry_of_bar[end - 1] = encode_state(state)
-        for name, values in features.items():
-            columns[name][begin:end] = values
-    computed = {name: pa.array(values, from_pandas=True) for name, values in columns.items()}  # NaN becomes null
-    copied = {name: bars[name] for name in COPIED}
-    carry = pa.array(carry_of_bar, pa.list_(pa.float64()))
-    return pa.table({**copied, **computed, "_carry": carry}).select(GOLD_TICK_FEATURES.digest_columns)
+def features_of_instrument(bars: pl.DataFrame, carry: Carry | None) -> pl.DataFrame:
+    """Compute one instrument's bars of one day, in order, from the state before them."""
+    close, volume = (to_doubles(bars[name]) for name in ("close", "volume"))
+    features, state = compute_features(close, volume, state_of(carry, bars["event_date"][0]))
+    carries = pl.Series([*[None] * (len(bars) - 1), encode_state(state)], dtype=pl.List(pl.Float64))
+    computed = {name: pl.Series(features[name]).fill_nan(None) for name in FEATURES}
+    columns = bars.with_columns(close=pl.Series(close), volume=pl.Series(volume), _carry=carries, **computed)
+    return columns.select(GOLD_TICK_FEATURES.digest_columns)
 
 
-def latest_state(carries: Mapping[date, list[float]], day: date) -> State:
-    """Return the state of the last day before `day`, or the state of a new instrument where that is too long ago."""
-    known = [other for other in carries if day - MAXIMUM_AGE <= other < day]
-    return decode_state(carries[max(known)]) if known else State()
+def to_doubles(decimals: pl.Series) -> npt.NDArray[np.float64]:
+    """Turn decimals with eight places into the doubles that are nearest to them.
+
+    Whole units below 2^53 are doubles themselves, so that the division rounds once; Python's does so for larger ones.
+    """
+    units, unit = decimals.to_physical(), 10**8
+    doubles: npt.NDArray[np.float64] = units.cast(pl.Float64).to_numpy(writable=True) / unit
+    for position in (units.abs() >= 2**53).arg_true():
+        doubles[position] = units[position] / unit
+    return doubles
 
 
-def carries_before(features: DataFrame, day: date) -> DataFrame:
-    """Return the states that a day may start from: event_date, instrument_id and _carry."""
-    recent = F.col("event_date").between(day - MAXIMUM_AGE, day - timedelta(days=1))
-    return features.where(recent & F.col("_carry").isNotNull()).select("event_date", "instrument_id", "_carry")
+def state_of(carry: Carry | None, day: date) -> State:
+    """Return the state to start a day from: that of a new instrument where the last one is too old."""
+    return decode_state(carry.numbers) if carry and day - carry.day <= MAXIMUM_AGE else State()
 
 
-def build(bars: DataFrame, branch: Branch, days: Sequence[date]) -> DataFrame:
-    """Compute the days from the states that the table has before them."""
-    return transform(bars, carries_before(branch.read(), min(days)))
+def latest_carries(features: pl.DataFrame) -> Carries:
+    """Return the latest state per instrument in rows of event_date, instrument_id and `_carry`."""
+    states = features.filter(pl.col("_carry").is_not_null()).sort("event_date")
+    rows = states.select("instrument_id", "event_date", "_carry").rows()
+    return {instrument_id: Carry(day, numbers) for instrument_id, day, numbers in rows}
 
 
-def read_state(features: DataFrame, day: date) -> Mapping[str, Any]:
-    """Return each instrument's state by the end of a day, with its day; equal texts are equal to the last bit."""
-    carries = carries_before(features, day + timedelta(days=1)).groupBy("instrument_id")
-    latest = carries.agg(F.max("event_date").alias("day"), F.max_by("_carry", "event_date").alias("carry"))
-    return {row["instrument_id"]: (row["day"], repr(row["carry"])) for row in latest.collect()}
+def read_state(features: PinnedTable, day: date) -> Carries:
+    """Return each instrument's state by the end of a day that days after it may start from."""
+    recent = [day - timedelta(days=number) for number in range(CARRY_DAYS)]
+    columns = ("instrument_id", "event_date", "_carry")
+    return latest_carries(read_rows(features, columns, [is_one_of("event_date", recent)]))
 
 
-def compare_bars(spark: SparkSession, branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
+def write_features(inputs: Inputs, branch: Branch, days: Sequence[date]) -> list[DataFile]:
+    """Have Spark tasks compute the days from the states that the table has before them, some instruments each."""
+    context = branch.spark.sparkContext
+    bars, target = inputs.upstream, target_of(inputs.settings, GOLD_TICK_FEATURES, branch.run_id, branch.started_at)
+    rows = count_bars(bars, days)
+    carries = read_state(pin_current(inputs.settings, GOLD_TICK_FEATURES, branch.name), min(days) - timedelta(days=1))
+    groups = deal(rows, min(len(rows), context.defaultParallelism, sum(rows.values()) // BARS_PER_TASK + 1))
+    pieces = [{name: carries.get(name) for name in sorted(group)} for group in groups]
+    written = map_in_tasks(context, pieces, lambda piece: make(bars, target, days, piece))
+    return [file for files in written for file in files]
+
+
+def count_bars(bars: PinnedTable, days: Sequence[date]) -> Mapping[str, int]:
+    """Count the days' bars of each instrument."""
+    counts: dict[str, int] = {}
+    for rows in bars.read_files(["instrument_id"], [is_one_of("event_date", days)]):
+        for item in pc.value_counts(rows["instrument_id"]).to_pylist():
+            counts[item["values"]] = counts.get(item["values"], 0) + item["counts"]
+    return counts
+
+
+def make(bars: PinnedTable, target: Target, days: Sequence[date], piece: Mapping[str, Carry | None]) -> list[DataFile]:
+    """Compute some instruments' days, in order, and write their files."""
+    of_piece = is_one_of("instrument_id", piece)
+    rows_of_days = (read_rows(bars, COPIED, [is_one_of("event_date", [day]), of_piece]) for day in days)
+    carries = {instrument_id: carry for instrument_id, carry in piece.items() if carry is not None}
+    return [
+        file
+        for features in transform(rows_of_days, carries)
+        for file in write_rows(target, features["event_date"][0], features)
+    ]
+
+
+def compare_bars(inputs: Inputs, branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
     """Count the bars that have no features, and features without a bar."""
     key = ("instrument_id", "bar_start")
-    bars = spark.table(GOLD_BARS_1M.full_name).where(F.col("event_date").isin(list(days)))
-    both = bars.select(*key, F.lit(1).alias("n")).unionByName(branch.read_days(days).select(*key, F.lit(-1).alias("n")))
-    return {"bars_without_features": both.groupBy(*key).agg(F.sum("n").alias("n")).where(F.col("n") != 0).count()}
+    features = pin_current(inputs.settings, GOLD_TICK_FEATURES, branch.name)
+    different = 0
+    for day in days:
+        sides = [
+            read_rows(table, key, [is_one_of("event_date", [day])]).with_columns(n=pl.lit(n))
+            for table, n in ((inputs.upstream, 1), (features, -1))
+        ]
+        different += pl.concat(sides).group_by(key).agg(pl.col("n").sum()).filter(pl.col("n") != 0).height
+    return {"bars_without_features": different}
 
 
 JOB = gold_job(
@@ -113,11 +159,11 @@ JOB = gold_job(
     Derivation(
         table=GOLD_TICK_FEATURES,
         upstream=GOLD_BARS_1M,
-        transform=build,
+        stage=by_tasks(write_features),
         read_state=read_state,
         facts=compare_bars,
     ),
-    code=(sys.modules[__name__], indicators, bars_1m, gold),
+    code=(sys.modules[__name__], indicators, bars_1m, gold, day_files),
 )
 
 if __name__ == "__main__":

@@ -15,13 +15,13 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakehouse.tables.finance import GOLD_VOLUME_PROFILE_1D, PRICE, SILVER_TRADES, VOLUME
 from spark_jobs import gold
 from spark_jobs.command_line import main
-from spark_jobs.gold import Derivation, gold_job
+from spark_jobs.gold import Derivation, Inputs, by_spark, gold_job
 from spark_jobs.stage import Branch
 
 BINS = 50
@@ -126,9 +126,10 @@ def transform(trades: DataFrame) -> DataFrame:
     )
 
 
-def compare_volume(spark: SparkSession, branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
+def compare_volume(inputs: Inputs, branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
     """Count the volume that the bins have more or less than the trades, outliers left out."""
-    trades = spark.table(SILVER_TRADES.full_name).where(F.col("event_date").isin(list(days)) & ~F.col("is_outlier"))
+    of_days = F.col("event_date").isin(list(days))
+    trades = branch.spark.table(SILVER_TRADES.full_name).where(of_days & ~F.col("is_outlier"))
     binned = branch.read_days(days).agg(F.sum("volume")).first()[0] or 0
     traded = trades.agg(F.sum("size")).first()[0] or 0
     return {"volume_difference": abs(binned - traded)}
@@ -139,7 +140,7 @@ JOB = gold_job(
     Derivation(
         table=GOLD_VOLUME_PROFILE_1D,
         upstream=SILVER_TRADES,
-        transform=lambda trades, _, days: transform(trades),
+        stage=by_spark(lambda trades, _, days: transform(trades)),
         facts=compare_volume,
     ),
     code=(sys.modules[__name__], gold),

@@ -115,7 +115,7 @@ def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
         convert_images.discard(converted, request.settings)
         raise
     days = (NO_DAY,)
-    writes = [Write(BRONZE_FILES, days, lambda branch: stage_manifest(branch, rows, days))]
+    writes = [Write(BRONZE_FILES, days, lambda branch: stage_manifest(request.settings, branch, rows, days))]
     readable = [result for result in converted if result.unreadable is None]
     if readable:
         names = tuple(sorted({result.delivery.image_set.name for result in readable}))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import duckdb
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from expectations.batch import NAME, Batch
+from lakehouse.schema import arrow_table
 from lakehouse.tables import Column, Table
 from lakehouse.tables.vision import SHIPPED_SETS
 
@@ -207,6 +211,22 @@ def frame_of(spark: SparkSession, table: Table, rows: list[Row]) -> DataFrame:
 def make_frame(spark: SparkSession) -> Callable[[Table, list[Row]], DataFrame]:
     """Build a Spark frame of a table from rows."""
     return lambda table, rows: frame_of(spark, table, rows)
+
+
+@pytest.fixture
+def make_batch() -> Iterator[Callable[..., Batch]]:
+    """Build what an audit reads from a table's rows, or from the SQL that selects from those."""
+    with ExitStack() as opened:
+
+        def build(table: Table, rows: list[Row], select: str = "SELECT * FROM given") -> Batch:
+            connection = opened.enter_context(duckdb.connect())
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.register("given", arrow_table(table, rows))
+            connection.execute(f"CREATE VIEW {NAME} AS {select}")
+            names = [name for name, *_ in connection.execute(f"DESCRIBE {NAME}").fetchall()]
+            return Batch(connection, {name: table.column(name).type for name in names})
+
+        yield build
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,10 @@ from typing import Any
 import duckdb
 import pytest
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from expectations import SUITES, import_great_expectations, suite_for
+from expectations.batch import Batch
 from expectations.judge import build_expectation, judge_fact, judge_rule
 from expectations.measure import measure
 from expectations.queries import failed_rows_query
@@ -28,8 +30,8 @@ def verdict(result: Any) -> tuple[bool, Any]:
     return bool(result.success), seen.get("unexpected_count", seen.get("observed_value"))
 
 
-def own_verdicts(suite: Suite, frame: DataFrame) -> Verdicts:
-    measured = measure(suite, frame)
+def own_verdicts(suite: Suite, batch: Batch) -> Verdicts:
+    measured = measure(suite, batch)
     return {rule.name: verdict(judge_rule(rule, measured, None, [])) for rule in suite.rules}
 
 
@@ -50,9 +52,9 @@ def native_verdicts(suite: Suite, frame: DataFrame) -> Verdicts:
 
 @by_table
 def test_judge_rule_passes_good_rows(
-    suite: Suite, make_frame: Callable[..., DataFrame], make_good: Callable[..., Any]
+    suite: Suite, make_batch: Callable[..., Batch], make_good: Callable[..., Any]
 ) -> None:
-    own = own_verdicts(suite, make_frame(suite.table, [make_good(suite.table)]))
+    own = own_verdicts(suite, make_batch(suite.table, [make_good(suite.table)]))
     assert {name for name, (passed, _) in own.items() if not passed} == set()
 
 
@@ -68,21 +70,27 @@ def test_judge_rule_passes_good_rows(
 def test_judge_rule_agrees_with_great_expectations_on_spark(
     name: str,
     is_broken: bool,
+    make_batch: Callable[..., Batch],
     make_frame: Callable[..., DataFrame],
     make_good: Callable[..., Any],
     make_broken: Callable[..., Any],
 ) -> None:
     table = find_table(name)
-    frame = make_frame(table, make_broken(table) if is_broken else [make_good(table)])
-    assert own_verdicts(suite_for(table), frame) == native_verdicts(suite_for(table), frame)
+    rows = make_broken(table) if is_broken else [make_good(table)]
+    native = native_verdicts(suite_for(table), make_frame(table, rows))
+    assert own_verdicts(suite_for(table), make_batch(table, rows)) == native
 
 
 @by_table
-def test_judge_rule_fails_broken_rows_and_duckdb_shows_as_many(
-    suite: Suite, make_frame: Callable[..., DataFrame], make_broken: Callable[..., Any]
+def test_judge_rule_fails_broken_rows_of_which_spark_finds_and_queries_show_as_many(
+    suite: Suite,
+    make_batch: Callable[..., Batch],
+    make_frame: Callable[..., DataFrame],
+    make_broken: Callable[..., Any],
 ) -> None:
     rows = make_broken(suite.table)
-    measured = measure(suite, make_frame(suite.table, rows))
+    measured = measure(suite, make_batch(suite.table, rows))
+    assert measured.failed == counted_by_spark(suite, make_frame(suite.table, rows))
     passed = {rule.name for rule in suite.rules if judge_rule(rule, measured, None, []).success}
     # Every rule over rows or keys is broken by some row: none of them is a rule that cannot fail.
     assert passed == {rule.name for rule in suite.rules if rule.kind == "table"}
@@ -91,6 +99,19 @@ def test_judge_rule_fails_broken_rows_and_duckdb_shows_as_many(
     assert {name: shown[name] for name in over_rows} == {name: measured.failed[name] for name in over_rows}
     # SQL never finds a null in a list: keys that hold one are counted, and shown by the not-null rules.
     assert all(0 < shown[name] <= measured.failed[name] for name in shown)
+
+
+def counted_by_spark(suite: Suite, frame: DataFrame) -> dict[str, int]:
+    """Count the rows, or keys of groups, that Spark finds to break each rule."""
+    over_rows = {rule.name: f"count_if({rule.failed_rows_sql})" for rule in suite.rules if rule.kind == "rows"}
+    counts: dict[str, int] = dict(zip(over_rows, frame.selectExpr(*over_rows.values()).collect()[0], strict=True))
+    for rule in suite.rules:
+        if rule.group_by:
+            broken = F.expr(str(rule.failed_rows_sql)).alias("broken")
+            groups = frame.groupBy(*rule.group_by).agg(F.count("*").alias("copies"), broken).where("broken")
+            copies = [row["copies"] for row in groups.collect()]
+            counts[rule.name] = sum(copies) if rule.kind == "duplicates" else len(copies)
+    return counts
 
 
 def shown_by_duckdb(suite: Suite, rows: list[dict[str, Any]]) -> dict[str, int]:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pyspark.sql import DataFrame
 
+from expectations.batch import Batch
 from expectations.measure import surplus_copies
 from expectations.rules import Suite
 from lakehouse.tables import Column, Table
@@ -34,10 +34,10 @@ LARGEST = 2**63 - 1
     ],
 )
 def test_surplus_copies_counts_rows_beyond_one_per_key(
-    numbers: list[int | None], surplus: int, make_frame: Callable[..., DataFrame]
+    numbers: list[int | None], surplus: int, make_batch: Callable[..., Batch]
 ) -> None:
     rows: list[dict[str, Any]] = [{"name": "a", "number": number} for number in numbers]
     others: list[dict[str, Any]] = [{"name": "b", "number": number} for number in dict.fromkeys(numbers)]
-    frame = make_frame(KEYS, rows + others)
-    assert surplus_copies(Suite(KEYS, ()), frame, ("name", "number")) == surplus
-    assert surplus_copies(Suite(KEYS, ()), frame, ("name",)) == max(len(rows) - 1, 0) + max(len(others) - 1, 0)
+    batch = make_batch(KEYS, rows + others)
+    assert surplus_copies(Suite(KEYS, ()), batch, ("name", "number")) == surplus
+    assert surplus_copies(Suite(KEYS, ()), batch, ("name",)) == max(len(rows) - 1, 0) + max(len(others) - 1, 0)

@@ -8,16 +8,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
-from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
 
 from expectations import suite_for
+from expectations.batch import Batch
 from expectations.queries import query_command
 from expectations.report import AuditReport, Sample, days_condition, document_path
 from expectations.rules import FactRule, Suite, row_rule
 from expectations.runner import audit
 from lakehouse.errors import BadInputError
+from lakehouse.schema import arrow_table
 from lakehouse.settings import Settings, read_settings
 from lakehouse.tables import find_table
 
@@ -35,7 +36,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def hold(
-    settings: Settings, make_frame: Callable[..., DataFrame], make_good: Callable[..., Any]
+    settings: Settings, make_batch: Callable[..., Batch], make_good: Callable[..., Any]
 ) -> Callable[..., AuditReport]:
     """Audit changed copies of the good row of silver.trades, or of another table."""
 
@@ -43,8 +44,8 @@ def hold(
         rows = [
             make_good(suite.table) | {"sequence": number} | change for number, change in enumerate(changes, start=1)
         ]
-        frame = make_frame(suite.table, rows)
-        return audit(suite, frame, facts, run_id="r", run_key="k", snapshot_id=7, settings=settings, days=(DAY,))
+        batch = make_batch(suite.table, rows)
+        return audit(suite, batch, facts, run_id="r", run_key="k", snapshot_id=7, settings=settings, days=(DAY,))
 
     return run
 
@@ -130,7 +131,7 @@ def test_audit_warns_of_few_rows_and_many_rejected_and_publishes_all_the_same(ho
 
 def test_audit_fails_by_a_rule_that_raises_and_judges_the_others(hold: Callable[..., AuditReport]) -> None:
     rules = (
-        row_rule("raises", "warning", "It raises.", "CAST(source AS INT) = 1"),  # ANSI mode: x is no number
+        row_rule("raises", "warning", "It raises.", "CAST(source AS INT) = 1"),  # x is no number
         row_rule("breaks", "critical", "It breaks.", "price = 1"),
         row_rule("holds", "critical", "It holds.", "price = 2"),
     )
@@ -142,22 +143,28 @@ def test_audit_fails_by_a_rule_that_raises_and_judges_the_others(hold: Callable[
 
 
 def test_audit_names_columns_that_are_not_declared(
-    settings: Settings, make_frame: Callable[..., DataFrame], make_good: Callable[..., Any]
+    settings: Settings, make_batch: Callable[..., Batch], make_good: Callable[..., Any]
 ) -> None:
-    frame = make_frame(TRADES, [make_good(TRADES)]).selectExpr("* EXCEPT (_ingested_at)", "'now' AS _ingested_at")
-    report = audit(suite_for(TRADES), frame, FACTS, run_id="r", run_key="k", snapshot_id=None, settings=settings)
+    whole = make_batch(TRADES, [make_good(TRADES)])
+    other = replace(whole, columns={**whole.columns, "_ingested_at": "string"})
+    report = audit(suite_for(TRADES), other, FACTS, run_id="r", run_key="k", snapshot_id=None, settings=settings)
     assert failed(report) == {"columns_of_other_type": "1"}
-    short = audit(
-        suite_for(TRADES), frame.drop("exchange"), FACTS, run_id="r", run_key="k", snapshot_id=None, settings=settings
-    )
-    assert "columns_as_declared" in failed(short)
+    assert report.days == (DAY,)  # asked from the rows, since nobody named them
+    short = make_batch(TRADES, [make_good(TRADES)], "SELECT * EXCLUDE (exchange) FROM given")
+    report = audit(suite_for(TRADES), short, FACTS, run_id="r", run_key="k", snapshot_id=None, settings=settings)
+    assert "columns_as_declared" in failed(report)
 
 
-def test_audit_leaves_a_frame_that_cannot_be_read_to_the_caller(spark: SparkSession, settings: Settings) -> None:
+def test_audit_leaves_rows_that_cannot_be_read_to_the_caller(
+    settings: Settings, make_batch: Callable[..., Batch], tmp_path: Path
+) -> None:
     # Not a rule's fault, so no failed audit: a store that is away must stay a reason to try again.
-    frame = spark.range(1).selectExpr("CAST(raise_error('store is away') AS STRING) AS source").where("source = 'x'")
-    with pytest.raises(PySparkException, match="store is away"):
-        audit(suite_for(TRADES), frame, FACTS, run_id="r", run_key="k", snapshot_id=None, settings=settings)
+    path = tmp_path / "rows.parquet"
+    pq.write_table(arrow_table(TRADES, []), path)
+    batch = make_batch(TRADES, [], f"FROM read_parquet('{path}')")
+    path.unlink()
+    with pytest.raises(OSError, match=r"rows\.parquet"):
+        audit(suite_for(TRADES), batch, FACTS, run_id="r", run_key="k", snapshot_id=None, settings=settings)
 
 
 def test_suite_for_refuses_a_table_without_suite() -> None:

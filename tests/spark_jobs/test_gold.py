@@ -108,7 +108,9 @@ def test_gold_recomputes_later_days_until_the_state_is_the_same_again(lake, bina
     published(lake, bronze_trades.JOB, is_replacing=True)
     published(lake, silver_trades.JOB)
     monkeypatch.setattr(
-        gold, "stage_with_state", lambda branch, plan, derivation, stage: stage(branch, plan.days) or plan.days
+        gold,
+        "stage_with_state",
+        lambda inputs, branch, plan: inputs.derivation.stage(inputs, branch, plan.days) or plan.days,
     )
     assert published(lake, bars_1m.JOB, [D0]) == [D0]
     bars = lake.values(GOLD_BARS_1M, "event_date", "close")

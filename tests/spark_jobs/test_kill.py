@@ -20,7 +20,7 @@ from types import SimpleNamespace
 import pytest
 
 from lakehouse.tables.finance import BRONZE_FILES, BRONZE_TRADES, SILVER_TRADES, SILVER_TRADES_REJECTED
-from spark_jobs import bronze, publish, run, silver, silver_files, stage
+from spark_jobs import bronze, month_files, publish, run, silver, silver_files, stage
 from spark_jobs.finance import bronze_trades, silver_trades
 
 DAY = date(2024, 8, 8)
@@ -144,10 +144,11 @@ def double_what_is_there(monkeypatch):
     unread = SimpleNamespace(rows_evaluated=0)
     monkeypatch.setattr(publish, "audit_all", lambda attempt, staged: [unread] * len(staged))
     monkeypatch.setattr(bronze, "delete_rows", lambda branch, columns, keys: None)
-    for module in (stage, silver, bronze):
+    for module in (stage, silver):
         monkeypatch.setattr(module, "stage_frame", append)
     files_only = stage.stage_files
-    monkeypatch.setattr(silver_files, "stage_files", lambda branch, files, days, **_: files_only(branch, files, days))
+    for module in (silver_files, month_files):
+        monkeypatch.setattr(module, "stage_files", lambda branch, files, days, **_: files_only(branch, files, days))
 
 
 @pytest.mark.parametrize("moment", BEFORE_PUBLISH)

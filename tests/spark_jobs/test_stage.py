@@ -7,37 +7,48 @@ from datetime import UTC, date, datetime
 import pytest
 
 from lakehouse.catalog import day_fingerprints, load, migrate, rows_per_day
-from lakehouse.schema import spark_schema
+from lakehouse.schema import arrow_table
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY
+from spark_jobs.month_files import stage_rows
 from spark_jobs.stage import Branch, stage_frame, whole_months
 
 NAMES = ("meter_id", "event_date", "hour_start", "occurrence", "load_kw")
 MARCH_30, MARCH_31, APRIL_1 = date(2024, 3, 30), date(2024, 3, 31), date(2024, 4, 1)
 
 
-def rows_of(lake, *loads):
+def rows_of(*loads):
     """One row per (day, load); columns that the test does not look at are null."""
     values = {"meter_id": "m.X", "occurrence": 1}
-    rows = []
-    for day, load_kw in loads:
-        row = values | {"event_date": day, "hour_start": datetime(day.year, day.month, day.day), "load_kw": load_kw}
-        rows.append(tuple(row.get(name) for name in GOLD_LOAD_HOURLY.column_names))
-    return lake.spark.createDataFrame(rows, spark_schema(GOLD_LOAD_HOURLY))
+    rows = [
+        values | {"event_date": day, "hour_start": datetime(day.year, day.month, day.day), "load_kw": load_kw}
+        for day, load_kw in loads
+    ]
+    return arrow_table(GOLD_LOAD_HOURLY, rows)
 
 
-def test_stage_frame_replaces_days_within_their_months(lake):
+def by_spark(lake, branch, rows, days):
+    stage_frame(branch, lake.spark.createDataFrame(rows), days)
+
+
+def by_driver(lake, branch, rows, days):
+    stage_rows(lake.settings, branch, rows, days)
+
+
+@pytest.mark.parametrize("put", [by_spark, by_driver])
+def test_stage_replaces_days_within_their_months(lake, put):
     migrate(lake.settings)
     keys = dict.fromkeys((MARCH_30, MARCH_31, APRIL_1), "k")
     branch = Branch(lake.spark, GOLD_LOAD_HOURLY, "audit_test", "run", "key", keys, datetime.now(UTC))
     lake.spark.sql(f"ALTER TABLE {GOLD_LOAD_HOURLY.full_name} CREATE BRANCH audit_test")
-    stage_frame(branch, rows_of(lake, (MARCH_30, 1.0), (MARCH_31, 2.0), (APRIL_1, 3.0)), [MARCH_30, MARCH_31, APRIL_1])
-    april = {file for file in files_of(branch) if "event_date_month=2024-04" in file}
-    stage_frame(branch, rows_of(lake, (MARCH_31, 5.0)), [MARCH_31])
+    put(lake, branch, rows_of((MARCH_30, 1.0), (MARCH_31, 2.0), (APRIL_1, 3.0)), [MARCH_30, MARCH_31, APRIL_1])
+    april = {path for path, month in files_of(branch) if month == (2024 - 1970) * 12 + 3}
+    assert len(april) == 1
+    put(lake, branch, rows_of((MARCH_31, 5.0)), [MARCH_31])
     found = branch.read().select("event_date", "load_kw").collect()
     assert sorted(map(tuple, found)) == [(MARCH_30, 1.0), (MARCH_31, 5.0), (APRIL_1, 3.0)]
-    assert april <= set(files_of(branch))  # a month without a day to replace is not touched
+    assert april <= {path for path, _ in files_of(branch)}  # a month without a day to replace is not touched
 
-    stage_frame(branch, rows_of(lake), [MARCH_30])  # a day may lose its rows
+    put(lake, branch, rows_of(), [MARCH_30])  # a day may lose its rows
     assert sorted(map(tuple, branch.read().select("event_date", "load_kw").collect())) == [
         (MARCH_31, 5.0),
         (APRIL_1, 3.0),
@@ -55,7 +66,7 @@ def test_stage_frame_replaces_days_within_their_months(lake):
 
 def files_of(branch):
     files = branch.spark.read.option("branch", branch.name).table(f"{branch.table.full_name}.files")
-    return sorted(row[0] for row in files.select("file_path").collect())
+    return sorted(map(tuple, files.select("file_path", "partition.event_date_month").collect()))
 
 
 @pytest.mark.parametrize(

@@ -5,18 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 from pathlib import Path
+from random import Random
 from typing import Any
 
-import pyarrow as pa
+import polars as pl
 import pytest
-from pyspark.sql import DataFrame, SparkSession
 
+from lakehouse.errors import BadInputError
 from lakehouse.tables.finance import GOLD_BARS_1M
-from spark_jobs.finance.bars_1m import CARRY_DAYS, last_closes, session_frame, transform
+from spark_jobs import day_files
+from spark_jobs.finance.bars_1m import CARRY_DAYS, Close, Traded, cut_pieces, session_frame
+from spark_jobs.finance.minutes import SESSION_SCHEMA, aggregate_minutes, complete_minutes, last_prices
 
 DAY = date(2024, 8, 8)
 NEXT = DAY + timedelta(days=1)
@@ -24,10 +27,17 @@ ONE_DAY = timedelta(days=1)
 LATER = datetime(2026, 1, 1, tzinfo=UTC)
 """When every day of these tests is over."""
 
-TRADE_SCHEMA = """instrument_id string, event_date date, ts_event timestamp, sequence bigint, delivery_date date,
-price decimal(18,8), size decimal(18,8), is_outlier boolean"""
-SESSION_SCHEMA = "instrument_id string, event_date date, session_minute bigint, first_minute bigint, end_minute bigint"
-CLOSE_SCHEMA = "event_date date, instrument_id string, close decimal(18,8)"
+DECIMAL = pl.Decimal(18, 8)
+TRADE_SCHEMA = {
+    "instrument_id": pl.String,
+    "event_date": pl.Date,
+    "ts_event": pl.Datetime("us", "UTC"),
+    "sequence": pl.Int64,
+    "delivery_date": pl.Date,
+    "price": DECIMAL,
+    "size": DECIMAL,
+    "is_outlier": pl.Boolean,
+}
 
 
 def at(day: date, clock: str) -> datetime:
@@ -46,24 +56,36 @@ def trade(instrument: str, day: date, clock: str, sequence: int, price: str, siz
 
 def session(instrument: str, day: date, opened: str, closed: str, began: str | None = None) -> tuple:
     first, end = minute_of(day, opened), minute_of(day, closed)
-    return (instrument, day, minute_of(day, began) if began else first, first, end)
+    return (day, instrument, minute_of(day, began) if began else first, first, end)
 
 
-def bars_of(
-    spark: SparkSession, trades: Sequence[tuple], sessions: Sequence[tuple], closes: Sequence[tuple] = ()
-) -> DataFrame:
-    return transform(
-        spark.createDataFrame(trades, TRADE_SCHEMA).coalesce(1),  # in the order that the test gives
-        spark.createDataFrame(sessions, SESSION_SCHEMA),
-        spark.createDataFrame(closes, CLOSE_SCHEMA),
-    )
+def trade_frame(trades: Sequence[tuple]) -> pl.DataFrame:
+    return pl.DataFrame(trades, TRADE_SCHEMA, orient="row")
 
 
-def shown(bars: DataFrame) -> list[str]:
+def surveyed(trades: pl.DataFrame) -> list[list[Traded]]:
+    """What the tasks of the first pass tell of each day, in order."""
+    days = trades.partition_by("event_date", as_dict=True, maintain_order=True)
+    return [[Traded(day, *row) for row in last_prices(days[(day,)]).rows()] for (day,) in sorted(days)]
+
+
+def bars_of(trades: pl.DataFrame, sessions: Sequence[tuple], closes: Mapping[str, Close] | None = None) -> pl.DataFrame:
+    """The bars of all pieces that the days' trades are cut into."""
+    parts = []
+    for piece in cut_pieces(surveyed(trades), closes or {}, LATER, cores=1):
+        of_piece = (pl.col("event_date") == piece.day) & pl.col("instrument_id").is_in(piece.instrument_ids)
+        parts_of_day = [row[1:] for row in sessions if row[0] == piece.day and row[1] in piece.instrument_ids]
+        session_rows = pl.DataFrame(parts_of_day, SESSION_SCHEMA, orient="row")
+        minutes = aggregate_minutes(trades.filter(of_piece))
+        parts.append(complete_minutes(minutes, piece.day, session_rows, piece.previous_closes))
+    return pl.concat(parts)
+
+
+def shown(bars: pl.DataFrame) -> list[str]:
     """Bars as lines: instrument, time, prices, volume, counts, vwap, whether filled, minutes since open."""
     assert bars.columns == list(GOLD_BARS_1M.digest_columns)
     lines = []
-    for row in bars.toArrow().sort_by([("instrument_id", "ascending"), ("bar_start", "ascending")]).to_pylist():
+    for row in bars.sort("instrument_id", "bar_start").to_dicts():
         assert row["bar_start"].date() == row["event_date"]
         prices = " ".join(f"{row[name].normalize():f}" for name in ("open", "high", "low", "close"))
         counts = f"{row['volume'].normalize():f} in {row['trade_count']} ({row['outlier_count']} far)"
@@ -73,7 +95,7 @@ def shown(bars: DataFrame) -> list[str]:
     return lines
 
 
-def test_transform_orders_trades_leaves_outliers_out_of_prices_and_fills_the_session(spark):
+def test_bars_order_trades_leave_outliers_out_of_prices_and_fill_the_session():
     trades = [
         # equal times: the sequence decides, and of equal sequences the delivery
         trade("A", DAY, "10:00:00.5", 7, "11", "2"),
@@ -96,7 +118,7 @@ def test_transform_orders_trades_leaves_outliers_out_of_prices_and_fills_the_ses
         trade("D", DAY, "12:30:00", 1, "5", delivery_date=NEXT),
     ]
     sessions = [session("A", DAY, "10:00", "10:04"), session("B", DAY, "10:00", "10:03", began="09:30")]
-    assert shown(bars_of(spark, trades, sessions)) == [
+    assert shown(bars_of(trade_frame(trades), sessions)) == [
         "A 08 10:00 10 14 10 12, 10 in 5 (1 far), vwap 11.60000000, 0",
         "A 08 10:01 12 12 12 12, 0 in 0 (0 far), vwap 12.00000000 filled, 1",
         "A 08 10:02 12 12 12 12, 0.5 in 1 (1 far), vwap 12.00000000 filled, 2",
@@ -110,7 +132,45 @@ def test_transform_orders_trades_leaves_outliers_out_of_prices_and_fills_the_ses
     ]
 
 
-def test_transform_carries_closes_over_midnight_for_a_bounded_time(spark):
+def test_sums_and_averages_are_exact_up_to_38_digits():
+    largest = "9999999999.99999999"
+    trades = [
+        trade("A", DAY, "10:00:00", 1, largest, largest),
+        trade("A", DAY, "10:00:01", 2, largest, largest),
+        # half a unit of the last place is rounded up
+        trade("A", DAY, "10:01:00", 3, "0.00000001"),
+        trade("A", DAY, "10:01:01", 4, "0.00000002"),
+    ]
+    assert shown(bars_of(trade_frame(trades), [])) == [
+        f"A 08 10:00 {largest} {largest} {largest} {largest}, 19999999999.99999998 in 2 (0 far), vwap {largest}, None",
+        "A 08 10:01 0.00000001 0.00000002 0.00000001 0.00000002, 2 in 2 (0 far), vwap 2E-8, None",
+    ]
+
+    random = Random(5)
+    rows = []
+    for number in range(300):
+        price, size = (Decimal(random.randrange(1, 10 ** random.randrange(1, 18))).scaleb(-8) for _ in range(2))
+        rows.append(trade("A", DAY, f"10:{number % 20:02}:00", number, f"{price:f}", f"{size:f}"))
+    minutes = aggregate_minutes(trade_frame(random.sample(rows, len(rows)))).sort("minute")
+    with localcontext(prec=100):
+        values = [sum(row[5] * row[6] for row in rows[minute::20]) for minute in range(20)]
+        sizes = [sum(row[6] for row in rows[minute::20]) for minute in range(20)]
+        quotients = [value / size for value, size in zip(values, sizes, strict=True)]
+        expected = [quotient.quantize(Decimal("1e-8"), ROUND_HALF_UP) for quotient in quotients]
+    assert minutes["volume"].to_list() == sizes
+    assert minutes["vwap"].to_list() == expected
+
+
+def test_a_minute_whose_value_cannot_be_added_up_exactly_is_refused():
+    largest = "9999999999.99999999"
+    trades = [trade("A", DAY, "10:00:00", number, largest, largest) for number in range(170)]
+    assert aggregate_minutes(trade_frame(trades))["vwap"].to_list() == [Decimal(largest)]
+    trades.append(trade("A", DAY, "10:00:00", 170, largest, largest))
+    with pytest.raises(BadInputError, match=r"A: expected a traded value below .* a minute, .* 2024-08-08 10:00 UTC"):
+        aggregate_minutes(trade_frame(trades))
+
+
+def test_bars_carry_closes_over_midnight_for_a_bounded_time():
     far, near = DAY - (CARRY_DAYS + 1) * ONE_DAY, DAY - CARRY_DAYS * ONE_DAY
     trades = [
         trade("A", DAY, "00:01:00", 1, "10"),
@@ -124,21 +184,19 @@ def test_transform_carries_closes_over_midnight_for_a_bounded_time(spark):
     days = sorted({row[1] for row in trades})
     # one more day with a session but without a trade gets no bars
     sessions = [session(name, day, "00:00", "00:02") for name in "ABC" for day in (*days, NEXT + ONE_DAY)]
-    closes = [
-        (DAY - ONE_DAY, "A", Decimal("9")),
-        (DAY - 2 * ONE_DAY, "A", Decimal("8")),
-        # a day between those of the run, which the run does not replace
-        (NEXT + 2 * ONE_DAY, "A", Decimal("25")),
-        (near, "B", Decimal("4")),
-        (far, "C", Decimal("3")),
-    ]
-    closes_of = [line.split(",")[0].rsplit(" ", 1) for line in shown(bars_of(spark, trades, sessions, closes))]
+    closes = {
+        "A": Close(DAY - ONE_DAY, Decimal("9")),
+        "B": Close(near, Decimal("4")),
+        "C": Close(far, Decimal("3")),
+    }
+    bars = bars_of(trade_frame(trades), sessions, closes)
+    closes_of = [line.split(",")[0].rsplit(" ", 1) for line in shown(bars)]
     assert [(" ".join(start.split(" ")[:3]), close) for start, close in closes_of] == [
         ("A 08 00:00", "9"),
         ("A 08 00:01", "10"),
         ("A 09 00:00", "10"),
         ("A 09 00:01", "20"),
-        ("A 12 00:00", "25"),
+        ("A 12 00:00", "20"),
         ("A 12 00:01", "30"),
         ("A 23 00:01", "40"),
         ("B 08 00:00", "4"),
@@ -147,37 +205,70 @@ def test_transform_carries_closes_over_midnight_for_a_bounded_time(spark):
     ]
 
 
-def test_session_frame_cuts_sessions_to_utc_days_and_counts_from_their_start(spark):
+def test_bars_of_a_day_of_outliers_alone_carry_on_what_was_before():
+    trades = [
+        trade("A", DAY, "00:01:00", 1, "10"),
+        trade("A", NEXT, "00:01:00", 2, "99", is_outlier=True),
+        trade("A", NEXT + ONE_DAY, "00:01:00", 3, "11"),
+        # never a price: no bar, as there is nothing to carry
+        trade("B", DAY, "00:01:00", 1, "5", is_outlier=True),
+    ]
+    sessions = [session("A", day, "00:01", "00:02") for day in (DAY, NEXT, NEXT + ONE_DAY)]
+    assert shown(bars_of(trade_frame(trades), sessions)) == [
+        "A 08 00:01 10 10 10 10, 1 in 1 (0 far), vwap 10.00000000, 0",
+        "A 09 00:01 10 10 10 10, 1 in 1 (1 far), vwap 10.00000000 filled, 0",
+        "A 10 00:01 11 11 11 11, 1 in 1 (0 far), vwap 11.00000000, 0",
+    ]
+
+
+def test_cut_pieces_bounds_a_tasks_trades_and_keeps_an_instruments_day_whole(monkeypatch):
+    monkeypatch.setattr(day_files, "ROWS_PER_TASK", 100)
+    days = [
+        [Traded(DAY, "A.X", 180, Decimal(1)), Traded(DAY, "B.X", 60, None), Traded(DAY, "C.X", 40, Decimal(3))],
+        [],  # a day that has lost its trades
+        [Traded(NEXT, "B.X", 10, Decimal(2))],
+    ]
+    pieces = cut_pieces(days, {"B.X": Close(DAY - ONE_DAY, Decimal(7))}, LATER, cores=1)
+    assert [(piece.day, piece.instrument_ids, piece.previous_closes) for piece in pieces] == [
+        (DAY, ("A.X",), {}),
+        (DAY, ("B.X",), {"B.X": Decimal(7)}),
+        (DAY, ("C.X",), {}),
+        (NEXT, ("B.X",), {"B.X": Decimal(7)}),
+    ]
+
+
+def test_session_frame_cuts_sessions_to_utc_days_and_counts_from_their_start():
     days = [date(2013, 10, 6), date(2013, 10, 7)]
-    frame = session_frame(spark, ["AIG.USA", "GC-201312.COMEX", "XRPETH.BINANCE"], days, LATER)
+    instruments = ["AIG.USA", "GC-201312.COMEX", "XRPETH.BINANCE"]
+    found = [(day, *row) for day in days for row in session_frame(instruments, day, LATER).rows()]
     sunday, monday = days
-    assert sorted(map(tuple, frame.select(*SESSION_SCHEMA.split()[::2]).collect())) == sorted(
+    assert sorted(found) == sorted(
         [
             session("AIG.USA", monday, "13:30", "20:00"),
             # from Sunday evening in Chicago to Monday evening, and the next
             (
-                "GC-201312.COMEX",
                 sunday,
+                "GC-201312.COMEX",
                 minute_of(sunday, "22:00"),
                 minute_of(sunday, "22:00"),
                 minute_of(monday, "00:00"),
             ),
             (
-                "GC-201312.COMEX",
                 monday,
+                "GC-201312.COMEX",
                 minute_of(sunday, "22:00"),
                 minute_of(monday, "00:00"),
                 minute_of(monday, "22:00"),
             ),
             (
-                "GC-201312.COMEX",
                 monday,
+                "GC-201312.COMEX",
                 minute_of(monday, "22:00"),
                 minute_of(monday, "22:00"),
                 minute_of(monday + ONE_DAY, "00:00"),
             ),
             *(
-                ("XRPETH.BINANCE", day, *[minute_of(day, "00:00")] * 2, minute_of(day + ONE_DAY, "00:00"))
+                (day, "XRPETH.BINANCE", *[minute_of(day, "00:00")] * 2, minute_of(day + ONE_DAY, "00:00"))
                 for day in days
             ),
         ]
@@ -192,16 +283,14 @@ def test_session_frame_cuts_sessions_to_utc_days_and_counts_from_their_start(spa
         pytest.param("21:00", "20:00", id="after it, the session is whole"),
     ],
 )
-def test_session_frame_ends_with_what_is_over(spark, now, end):
+def test_session_frame_ends_with_what_is_over(now, end):
     monday = date(2013, 10, 7)
-    frame = session_frame(spark, ["AIG.USA"], [monday], at(monday, now))
-    assert frame.select("first_minute", "end_minute").collect() == [
-        (minute_of(monday, "13:30"), minute_of(monday, end))
-    ]
+    frame = session_frame(["AIG.USA"], monday, at(monday, now))
+    assert frame.select("first_minute", "end_minute").rows() == [(minute_of(monday, "13:30"), minute_of(monday, end))]
 
 
 @pytest.fixture(scope="module")
-def real_trades(real_data: Path) -> pa.Table:
+def real_trades(real_data: Path) -> pl.DataFrame:
     """Three real days of XRPETH as silver has them."""
     rows: list[dict[str, Any]] = []
     for day in ("2019-10-11", "2019-10-12", "2019-10-13"):
@@ -220,29 +309,24 @@ def real_trades(real_data: Path) -> pa.Table:
                         "is_outlier": False,
                     }
                 )
-    decimal = pa.decimal128(18, 8)
-    types = {"ts_event": pa.timestamp("us", "UTC"), "price": decimal, "size": decimal, "event_date": pa.date32()}
-    names = [(name, types.get(name, pa.array([value]).type)) for name, value in rows[0].items()]
-    return pa.Table.from_pylist(rows, pa.schema(names))
+    return pl.DataFrame(rows, TRADE_SCHEMA)
 
 
-def test_transform_of_real_days_one_by_one_equals_all_at_once(spark, real_trades):
-    trades = spark.createDataFrame(real_trades)
+def test_bars_of_real_days_one_by_one_equal_all_at_once(real_trades):
     days = [date(2019, 10, 11), date(2019, 10, 12), date(2019, 10, 13)]
-    sessions = session_frame(spark, ["XRPETH.BINANCE"], days, LATER)
-    none = spark.createDataFrame([], CLOSE_SCHEMA)
-    at_once = transform(trades, sessions, none).toArrow().sort_by("bar_start")
-    by_day: list[pa.Table] = []
+    sessions = [(day, *row) for day in days for row in session_frame(["XRPETH.BINANCE"], day, LATER).rows()]
+    at_once = bars_of(real_trades, sessions)
+    by_day: list[pl.DataFrame] = []
     for day in days:
-        earlier = last_closes(spark.createDataFrame(pa.concat_tables(by_day))) if by_day else none
-        by_day.append(transform(trades.where(f"event_date = '{day}'"), sessions, earlier).toArrow())
-    assert pa.concat_tables(by_day).sort_by("bar_start") == at_once
+        closes = {"XRPETH.BINANCE": Close(day - ONE_DAY, by_day[-1]["close"][-1])} if by_day else {}
+        by_day.append(bars_of(real_trades.filter(pl.col("event_date") == day), sessions, closes))
+    assert pl.concat(by_day).equals(at_once)
 
     # The first trade is of 00:01, and from then on every minute has a bar.
     first, last = datetime(2019, 10, 11, 0, 0, tzinfo=UTC), datetime(2019, 10, 14, tzinfo=UTC)
-    starts = at_once["bar_start"].to_pylist()
-    begin = min(real_trades["ts_event"].to_pylist()).replace(second=0, microsecond=0)
+    begin = real_trades["ts_event"].min().replace(second=0, microsecond=0)
     assert begin >= first
-    assert starts == [begin + timedelta(minutes=number) for number in range((last - begin) // timedelta(minutes=1))]
-    assert sum(at_once["volume"].to_pylist()) == sum(real_trades["size"].to_pylist())
-    assert sum(at_once["trade_count"].to_pylist()) == 12_477
+    minutes = [begin + timedelta(minutes=number) for number in range((last - begin) // timedelta(minutes=1))]
+    assert at_once["bar_start"].to_list() == minutes
+    assert at_once["volume"].sum() == real_trades["size"].sum()
+    assert at_once["trade_count"].sum() == 12_477

@@ -14,8 +14,9 @@ from spark_jobs.finance.line_rules import (
     is_sound,
     name_broken,
     parse_decimal,
-    parse_price,
+    parse_decimals,
     quote_text,
+    scale_price,
 )
 
 
@@ -43,9 +44,18 @@ from spark_jobs.finance.line_rules import (
     ],
 )
 def test_parse_decimal_never_rounds(text, number):
-    parsed = pl.DataFrame({"raw": [text]}, {"raw": pl.String}).select(number=parse_decimal("raw"))
-    assert parsed.schema == {"number": NUMBER}
-    assert parsed.item() == (None if number is None else Decimal(number))
+    lines = pl.DataFrame({"raw": [text]}, {"raw": pl.String})
+    for parsed in (lines.select(number=parse_decimal("raw")), parse_decimals(lines, {"number": "raw"}).drop("raw")):
+        assert parsed.schema == {"number": NUMBER}
+        assert parsed.item() == (None if number is None else Decimal(number))
+
+
+@pytest.mark.parametrize("odd", ["", "1e-05", "0.123456789", "x"])
+def test_parse_decimals_reads_plain_texts_alike_whatever_is_among_them(odd):
+    lines = pl.DataFrame({"a": ["1.5", " -2 ", None, odd], "b": ["3", "4.00000001", ".5", "5."]})
+    parsed = parse_decimals(lines, {"number": "a", "other": "b"})
+    assert parsed.equals(lines.with_columns(number=parse_decimal("a"), other=parse_decimal("b")))
+    assert parsed["number"].to_list()[:3] == [Decimal("1.5"), Decimal(-2), None]
 
 
 def test_parse_price_scales_only_prices_that_the_file_scaled_and_never_rounds():
@@ -54,7 +64,8 @@ def test_parse_price_scales_only_prices_that_the_file_scaled_and_never_rounds():
             "raw_price": ["1012500", "1012500", "1.23456", "0.00004", "x"],
             "price_divisor": pl.Series([1, 10_000, 10_000, 10_000, 10_000], dtype=pl.Int32),
         }
-    ).select(price=parse_price("raw_price"))
+    ).select("price_divisor", price=parse_decimal("raw_price"))
+    prices = prices.select(scale_price("price"))
     assert prices.schema == {"price": NUMBER}
     # the third and fourth would need more than eight decimals
     assert prices["price"].to_list() == [Decimal(1012500), Decimal("101.25"), None, None, None]

@@ -7,20 +7,24 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+import polars as pl
 import pytest
-from pyspark.sql import SparkSession
 
 from lakehouse.tables.finance import GOLD_TICK_FEATURES
 from spark_jobs.finance.bars_1m import CARRY_DAYS
 from spark_jobs.finance.indicators import FEATURES, State, compute_features, encode_state
-from spark_jobs.finance.tick_features import transform
+from spark_jobs.finance.tick_features import Carries, latest_carries, to_doubles, transform
 
 FIRST = date(2024, 8, 5)
-BAR_SCHEMA = """instrument_id string, event_date date, bar_start timestamp, close decimal(18,8), volume decimal(28,8),
-minutes_since_open int, is_filled boolean"""
-CARRY_SCHEMA = "event_date date, instrument_id string, _carry array<double>"
+BAR_SCHEMA = {
+    "instrument_id": pl.String,
+    "event_date": pl.Date,
+    "bar_start": pl.Datetime("us", "UTC"),
+    "close": pl.Decimal(18, 8),
+    "volume": pl.Decimal(28, 8),
+    "minutes_since_open": pl.Int32,
+    "is_filled": pl.Boolean,
+}
 
 
 def day_number(number: int) -> date:
@@ -44,21 +48,17 @@ def generated_bars(days: Sequence[int], instruments: str = "AB", per_day: int = 
     return rows
 
 
-def features_of(spark: SparkSession, bars: list[tuple], carry: Sequence[tuple] = ()) -> pa.Table:
-    frame = spark.createDataFrame(bars, BAR_SCHEMA).repartition(3)
-    features = transform(frame, spark.createDataFrame(carry, CARRY_SCHEMA))
+def features_of(bars: list[tuple], carries: Carries | None = None) -> pl.DataFrame:
+    rows = pl.DataFrame(bars, BAR_SCHEMA, orient="row").sample(fraction=1, shuffle=True, seed=3)
+    days = [day for _, day in sorted(rows.partition_by("event_date", as_dict=True).items())]
+    features = pl.concat(transform(days, carries or {}))
     assert features.columns == list(GOLD_TICK_FEATURES.digest_columns)
-    return features.toArrow().sort_by([("instrument_id", "ascending"), ("bar_start", "ascending")])
+    return features.sort("instrument_id", "bar_start")
 
 
-def carry_rows(features: pa.Table) -> list[tuple]:
-    names = ("event_date", "instrument_id", "_carry")
-    return [row for row in zip(*(features[name].to_pylist() for name in names), strict=True) if row[2] is not None]
-
-
-def test_transform_copies_the_bar_and_carries_state_on_the_last_bar_of_each_day(spark):
+def test_transform_copies_the_bar_and_carries_state_on_the_last_bar_of_each_day():
     bars = generated_bars([0, 1], "A")
-    features = features_of(spark, bars)
+    features = features_of(bars)
     close = np.array([float(row[3]) for row in bars])
     computed, state_1 = compute_features(close, np.array([float(row[4]) for row in bars]), State())
     _, state_0 = compute_features(close[:40], np.array([float(row[4]) for row in bars[:40]]), State())
@@ -73,7 +73,7 @@ def test_transform_copies_the_bar_and_carries_state_on_the_last_bar_of_each_day(
         "is_filled": [row[6] for row in bars],
         "_carry": [None] * 39 + [encode_state(state_0)] + [None] * 39 + [encode_state(state_1)],
     }
-    assert features.to_pydict() == {name: expected[name] for name in GOLD_TICK_FEATURES.digest_columns}
+    assert features.to_dict(as_series=False) == {name: expected[name] for name in GOLD_TICK_FEATURES.digest_columns}
 
 
 @pytest.mark.parametrize(
@@ -81,28 +81,35 @@ def test_transform_copies_the_bar_and_carries_state_on_the_last_bar_of_each_day(
     [
         pytest.param([[0], [1], [2], [3]], id="one by one"),
         pytest.param([[0, 1], [2, 3]], id="two by two"),
-        # days 0 and 2 are computed again in one run, although day 1 between them is not part of it
-        pytest.param([[0], [1], [2], [3], [0, 2], [3]], id="again with a gap"),
+        pytest.param([[0], [1], [2], [3], [0], [1, 2], [3]], id="again"),
         # the days come in the wrong order, then those that had no state before them are computed again
         pytest.param([[3], [2], [0], [1], [2, 3]], id="late days"),
     ],
 )
-def test_transform_of_days_in_any_order_has_the_bits_of_all_days_at_once(spark, runs):
-    at_once = features_of(spark, generated_bars([0, 1, 2, 3]))
-    published: dict[int, pa.Table] = {}
+def test_transform_of_days_in_any_order_has_the_bits_of_all_days_at_once(runs):
+    at_once = features_of(generated_bars([0, 1, 2, 3]))
+    published: dict[int, pl.DataFrame] = {}
     for days in runs:
-        before = [row for day, table in published.items() if day not in days for row in carry_rows(table)]
-        features = features_of(spark, generated_bars(days), before)
+        before = [table for day, table in published.items() if day < min(days)]
+        features = features_of(generated_bars(days), latest_carries(pl.concat(before)) if before else {})
         for day in days:
-            published[day] = features.filter(pc.equal(features["event_date"], pa.scalar(day_number(day))))
-    together = pa.concat_tables([published[day] for day in sorted(published)])
-    assert together.sort_by([("instrument_id", "ascending"), ("bar_start", "ascending")]) == at_once
+            published[day] = features.filter(pl.col("event_date") == day_number(day))
+    together = pl.concat([published[day] for day in sorted(published)])
+    assert together.sort("instrument_id", "bar_start").equals(at_once)
 
 
-def test_transform_starts_anew_after_a_long_silence(spark):
-    carry = carry_rows(features_of(spark, generated_bars([0], "A")))
-    on_time = features_of(spark, generated_bars([CARRY_DAYS], "A"), carry)
-    too_late = features_of(spark, generated_bars([CARRY_DAYS + 1], "A"), carry)
-    assert on_time["log_return"][0].as_py() is not None
-    assert too_late["log_return"].to_pylist()[:2] == [None, too_late["log_return"][1].as_py()]
-    assert too_late.column("sma_20").null_count == 19
+def test_transform_starts_anew_after_a_long_silence():
+    carries = latest_carries(features_of(generated_bars([0], "A")))
+    on_time = features_of(generated_bars([CARRY_DAYS], "A"), carries)
+    too_late = features_of(generated_bars([CARRY_DAYS + 1], "A"), carries)
+    assert on_time["log_return"][0] is not None
+    assert too_late["log_return"].to_list()[:2] == [None, too_late["log_return"][1]]
+    assert too_late["sma_20"].null_count() == 19
+
+
+def test_to_doubles_gives_the_nearest_double_of_every_decimal():
+    random = np.random.default_rng(1)
+    texts = [f"{random.integers(10**9)}{random.integers(10**9)}.{random.integers(10**8):08}" for _ in range(1000)]
+    texts += ["0.1", "90071992.54740992", "90071992.54740993", "99999999999999999999.99999999"]
+    decimals = pl.Series([Decimal(text) for text in texts], dtype=pl.Decimal(28, 8))
+    assert to_doubles(decimals).tolist() == [float(text) for text in texts]

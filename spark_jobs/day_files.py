@@ -1,0 +1,95 @@
+"""What Spark tasks share that make a day's rows in Polars: their share of the rows, reading, and writing data files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from typing import TypeVar
+
+import polars as pl
+from pyiceberg.expressions import BooleanExpression, In, Reference
+from pyspark import SparkContext, TaskContext
+
+from lakehouse.scans import PinnedTable
+from lakehouse.schema import arrow_schema
+from spark_jobs.convert import ROW_GROUP_ROWS, TASKS_PER_CORE, FileWriter, Target, deal, settle_worker
+from spark_jobs.stage import DataFile
+
+ROWS_PER_TASK = 1_000_000
+"""A few hundred bytes of memory each while they are worked on, in as many tasks at once as there are cores. The rows of
+one instrument's day are never split: where it has more, its task takes as much more memory.
+"""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def rows_per_task(days: Iterable[Mapping[str, int]], cores: int) -> int:
+    """Say how many rows a task may have, so that it fits and every core has one; `days` are rows by instrument."""
+    return min(ROWS_PER_TASK, sum(sum(rows.values()) for rows in days) // cores + 1)
+
+
+def deal_rows(rows: Mapping[str, int], most: int) -> list[tuple[str, ...]]:
+    """Deal a day's instruments out to tasks of at most about so many rows."""
+    groups = deal(rows, min(len(rows), sum(rows.values()) // most + 1))
+    return [tuple(sorted(group)) for group in groups]
+
+
+def map_in_tasks(context: SparkContext, items: Sequence[Item], work: Callable[[Item], Result]) -> list[Result]:
+    """Do the work for each item, one after another in some Spark tasks; the results come in the order of the items."""
+    if not items:
+        return []
+
+    def work_through(share: Iterator[Item]) -> Iterator[Result]:
+        settle_worker()
+        return map(work, share)
+
+    tasks = min(len(items), TASKS_PER_CORE * context.defaultParallelism)
+    results: list[Result] = context.parallelize(items, tasks).mapPartitions(work_through).collect()
+    return results
+
+
+def is_one_of(column: str, values: Iterable[date | str]) -> BooleanExpression:
+    """Select rows by the values of a column, as PyIceberg takes it."""
+    return In(term=Reference(column), values=tuple(values))  # type: ignore[arg-type]
+
+
+def read_rows(table: PinnedTable, columns: Sequence[str], conditions: Sequence[BooleanExpression]) -> pl.DataFrame:
+    """Read the rows that meet all conditions."""
+    rows = pl.from_arrow(table.read(columns, conditions))
+    assert isinstance(rows, pl.DataFrame)  # a table has columns  # noqa: S101
+    return rows
+
+
+def sort_rows(rows: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
+    """Sort rows by columns of which the first is text with few values, and the second a time.
+
+    Both are put into one number first: Polars sorts by that in less than half the time.
+    """
+    name, time, *others = order
+    values = rows.get_column(name).unique().sort()
+    code = pl.col(name).cast(pl.Enum(values)).to_physical().cast(pl.Int64)
+    instant = pl.col(time).to_physical()
+    return rows.sort(code * (instant.max() - instant.min() + 1) + instant - instant.min(), *others)
+
+
+def write_rows(target: Target, day: date, rows: pl.DataFrame) -> tuple[DataFile, ...]:
+    """Write a task's rows, made for a day, as one data file per partition of the table.
+
+    Where that fails, orphans may be left, which no snapshot names.
+    """
+    context = TaskContext.get()
+    stem = f"{day}-{context.partitionId()}-{context.taskAttemptId()}" if context else str(day)
+    table = target.table
+    loaded = rows.with_columns(pl.lit(target.ingested_at).alias("_ingested_at")).select(table.column_names)
+    writer = FileWriter(target, stem)
+    try:
+        for values, part in loaded.partition_by(*table.partitioned_by, as_dict=True, maintain_order=True).items():
+            partition = "/".join(f"{name}={value}" for name, value in zip(table.partitioned_by, values, strict=True))
+            schema = arrow_schema(table)
+            batch = part.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)
+            writer.writer(partition, schema).write_table(batch, row_group_size=ROW_GROUP_ROWS)
+        return writer.close()
+    except BaseException:
+        writer.discard()
+        raise

@@ -1,0 +1,24 @@
+"""Sorting by one number gives the order of the columns that it stands for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import polars as pl
+
+from spark_jobs.day_files import sort_rows
+
+ORDER = ("instrument_id", "ts_event", "sequence")
+SCHEMA = {"instrument_id": pl.String, "ts_event": pl.Datetime("us", "UTC"), "sequence": pl.Int64}
+
+
+def test_sort_rows_puts_rows_into_the_order_of_the_columns():
+    random = Random(3)
+    noon = datetime(2024, 8, 8, 12, tzinfo=UTC)
+    names = ["B.X", "B", "a.X", "Ä.X", "B.X2", ""]
+    times = [noon + timedelta(microseconds=offset) for offset in (-(10**13), -1, 0, 0, 1, 86_400_000_000, 10**14)]
+    rows = [(random.choice(names), random.choice(times), random.randrange(5)) for _ in range(500)]
+    frame = pl.DataFrame(rows, SCHEMA, orient="row")
+    assert sort_rows(frame, ORDER).equals(frame.sort(ORDER))
+    assert sort_rows(frame.clear(), ORDER).equals(frame.clear())
