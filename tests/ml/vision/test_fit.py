@@ -20,7 +20,8 @@ def test_single_image_is_refused_in_words_and_two_are_enough():
     def images(count):
         return LabelledImages(np.full((count, 1, 8, 8), 9, np.uint8), np.zeros(count, np.int64))
 
-    course = Course(Normalisation.of(np.array([0.1]), np.array([0.1]), device), config.training, config.augmentation, seed=1)
+    normalisation = Normalisation.of(np.array([0.1]), np.array([0.1]), device)
+    course = Course(normalisation, config.training, config.augmentation, seed=1)
     network = build_network(config, (1, 8, 8), 2)
     with pytest.raises(BadInputError, match=r"^1 images to learn from, expected 2 for each process or more"):
         fit(network, images(1), images(2), course, print)
