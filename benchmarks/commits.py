@@ -1,6 +1,6 @@
 """How long a commit takes, the first ones and those around the thousandth, with and without what keeps tables small.
 
-    python benchmarks/commits.py HOME [--commits 1000] [--publishes 250] [--every 100]       profile embedded
+    python benchmarks/commits.py HOME [--commits 1000] [--publishes 60] [--every 100]        profile embedded
     LAKEHOUSE_PROFILE=stack python benchmarks/commits.py HOME ...    profile stack, whose servers run: `lakehouse up`
 
 Tables are made anew below HOME, which has to be one for nothing else. An append is one row in ops.runs by append_log. A
@@ -11,8 +11,9 @@ it, without the audit and the reading of files; it moves the catalog four times.
   declared     with the properties; maintenance every --every commits, all of them younger than the setting keeps
   kept small   the same, and each time all that is there counts as old, so that expiry forgets it: as in the long run
 
-Milliseconds of wall time, p50 / p99; of twenty measurements the latter is the slowest. Maintenance itself is not
-counted.
+The appends between the first and the last twenty are made through Spark's JVM: quicker, and they leave the same.
+Milliseconds of wall time, p50 / p99; of twenty measurements the latter is the slowest. CPU: of this process and its
+JVM, p50, without the servers; the figure to compare on a shared machine. Maintenance itself is not counted.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import math
 import os
 import statistics
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -34,14 +36,14 @@ import psutil
 from lakehouse.catalog import append_log, load, require_tables
 from lakehouse.connection import open_catalog
 from lakehouse.settings import Settings, settings
-from lakehouse.tables import Table
+from lakehouse.tables import TABLES, Table
 from lakehouse.tables.finance import GOLD_VOLUME_PROFILE_1D
 from lakehouse.tables.logs import RUNS
 from spark_jobs.job import Request
 from spark_jobs.maintenance import TASKS, maintain_tables
 from spark_jobs.publish import Attempt, Write, drop_branch, fast_forward, main_snapshot, open_branch, stage
 from spark_jobs.session import build_session
-from spark_jobs.stage import Branch, stage_frame
+from spark_jobs.stage import Branch, DataFile, stage_files, stage_frame
 from spark_jobs.upkeep import METADATA, Work
 
 AROUND = 20
@@ -66,6 +68,8 @@ class Kind:
     table: Table
     commit: Callable[[Request, int], None]
     count: int
+    is_filled: bool
+    """Only the first and the last are made by `commit` and measured."""
 
 
 CARES = (
@@ -115,6 +119,31 @@ def publish_day(request: Request, number: int) -> None:
     drop_branch(branch)
 
 
+def filler(request: Request, table: Table) -> Callable[[], None]:
+    """Return what commits a copy of the first data file: snapshot, manifest and file, as an append leaves them."""
+    iceberg = load(request.settings, table)
+    first = next(iter(iceberg.scan().plan_files())).file.file_path
+    with iceberg.io.new_input(first).open() as stream:
+        content = stream.read()
+    branch = Branch(request.spark, table, "main", "filled", "", {FIRST_DAY: "key"}, datetime.now(UTC))
+
+    def fill() -> None:
+        location = f"{iceberg.location()}/data/{uuid.uuid4().hex}.parquet"
+        with iceberg.io.new_output(location).create() as stream:
+            stream.write(content)
+        stage_files(branch, [DataFile(location, "")], (FIRST_DAY,))
+
+    return fill
+
+
+def refuse_tables_in_use(here: Settings) -> None:
+    """Stop where other tables are: what is measured would be dropped there."""
+    catalog, measured = open_catalog(here), (RUNS, GOLD_VOLUME_PROFILE_1D)
+    others = [table for table in TABLES if table not in measured and catalog.table_exists(table.identifier)]
+    if others:
+        raise SystemExit(f"expected a home for this alone, found {others[0].identifier} in {here.home}: name another")
+
+
 def make_anew(here: Settings, table: Table, care: Care) -> None:
     """Make an empty table."""
     catalog = open_catalog(here)
@@ -126,16 +155,28 @@ def make_anew(here: Settings, table: Table, care: Care) -> None:
             change.remove_properties(*METADATA)
 
 
-def measure(request: Request, kind: Kind, care: Care, every: int) -> list[float]:
-    """Return the milliseconds of each commit to a table made anew."""
+def cpu_s() -> float:
+    """Return the CPU seconds that this process and its JVM have taken."""
+    whole = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    return sum(times.user + times.system for process in whole for times in [process.cpu_times()])
+
+
+def measure(request: Request, kind: Kind, care: Care, every: int) -> list[tuple[float, float]]:
+    """Return the milliseconds, wall and CPU, of each commit to a table made anew."""
     table, count = kind.table, kind.count
     make_anew(request.settings, table, care)
     aged = request.settings.model_copy(update={"snapshot_max_age_days": care.max_age_days})
     milliseconds = []
     for number in range(1, count + 1):
-        began = time.perf_counter()
-        kind.commit(request, number)
-        milliseconds.append(1000 * (time.perf_counter() - began))
+        if number == AROUND + 1 and kind.is_filled:
+            fill = filler(request, table)
+        if kind.is_filled and AROUND < number <= count - AROUND:
+            fill()
+        else:
+            cpu, began = cpu_s(), time.perf_counter()
+            kind.commit(request, number)
+            wall = time.perf_counter() - began
+            milliseconds.append((1000 * wall, 1000 * (cpu_s() - cpu)))
         if care.is_maintained and number % every == 0 and number < count:
             work = Work(replace(request, settings=aged), frozenset())
             for task in TASKS:
@@ -143,10 +184,11 @@ def measure(request: Request, kind: Kind, care: Care, every: int) -> list[float]
     return milliseconds
 
 
-def quantiles(milliseconds: Sequence[float]) -> str:
-    """Return p50 and p99."""
-    ordered = sorted(milliseconds)
-    return f"{statistics.median(ordered):.0f} / {ordered[math.ceil(0.99 * len(ordered)) - 1]:.0f}"
+def quantiles(milliseconds: Sequence[tuple[float, float]]) -> str:
+    """Return p50 and p99 of wall time, and p50 of CPU."""
+    ordered = sorted(wall for wall, _ in milliseconds)
+    middle = statistics.median(cpu for _, cpu in milliseconds)
+    return f"{statistics.median(ordered):.0f} / {ordered[math.ceil(0.99 * len(ordered)) - 1]:.0f} | {middle:.0f}"
 
 
 def describe(here: Settings, table: Table) -> str:
@@ -162,20 +204,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("home", type=Path)
     parser.add_argument("--commits", type=int, default=1000)
-    parser.add_argument("--publishes", type=int, default=250)
+    parser.add_argument("--publishes", type=int, default=60)
     parser.add_argument("--every", type=int, default=100)
+    parser.add_argument("--care", action="append", choices=[care.name for care in CARES], help="only this one")
     arguments = parser.parse_args()
     os.environ["LAKEHOUSE_HOME"] = str(arguments.home.absolute())
     here = settings()
+    refuse_tables_in_use(here)
     request = Request(build_session("commits", here), here, None, "")
     print(f"profile {here.profile}, load of the machine {psutil.getloadavg()[0]:.1f}", flush=True)
-    print("| Commit | Table | first ms | last ms | grown to |\n|---|---|---|---|---|", flush=True)
+    print("| Commit | Table | first ms | CPU | last ms | CPU | grown to |\n|---|---|---|---|---|---|---|", flush=True)
     kinds = (
-        Kind(RUNS, append, arguments.commits),
-        Kind(GOLD_VOLUME_PROFILE_1D, publish_day, arguments.publishes),
+        Kind(RUNS, append, arguments.commits, is_filled=True),
+        Kind(GOLD_VOLUME_PROFILE_1D, publish_day, arguments.publishes, is_filled=False),
     )
+    cares = [care for care in CARES if not arguments.care or care.name in arguments.care]
     for kind in kinds:
-        for care in CARES:
+        for care in cares if kind.count else ():
             took = measure(request, kind, care, arguments.every)
             what = f"{kind.count} of {kind.table.identifier} | {care.name}"
             ends = f"{quantiles(took[:AROUND])} | {quantiles(took[-AROUND:])}"

@@ -34,7 +34,7 @@ MIN_FILES = 5
 LIVE_RUN = timedelta(days=1)
 """A branch whose run has not recorded its end counts as at work for so long after its last snapshot."""
 LOG_SNAPSHOT_MAX_AGE, LOG_SNAPSHOTS_KEPT = timedelta(hours=1), 20
-"""At a thousand snapshots, PyIceberg takes a second for an append (benchmarks/README.md). The last ones stay, so that
+"""At a thousand snapshots, an append takes PyIceberg a CPU second (benchmarks/README.md). The last ones stay, so that
 who is reading finds the files that compaction has replaced."""
 METADATA = {name: value for name, value in TABLE_PROPERTIES.items() if name.startswith("write.metadata.")}
 
