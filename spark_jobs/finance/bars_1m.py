@@ -35,6 +35,7 @@ from spark_jobs.finance.minutes import (
     MINUTE_US,
     SESSION_SCHEMA,
     TRADE_COLUMNS,
+    TRADE_ORDER,
     aggregate_minutes,
     complete_minutes,
     last_prices,
@@ -113,9 +114,9 @@ def write_bars(inputs: Inputs, branch: Branch, days: Sequence[date]) -> list[Dat
 
 
 def survey_day(trades: PinnedTable, day: date) -> list[Traded]:
-    """Find out what each instrument's trades of a day come to."""
-    rows = read_rows(trades, TRADE_COLUMNS, [is_one_of("event_date", [day])])
-    return [Traded(day, *row) for row in last_prices(rows).select("instrument_id", "trades", "close").rows()]
+    """Find out what each instrument's trades of a day come to, file by file."""
+    files = trades.read_files([*TRADE_ORDER, "price", "is_outlier"], [is_one_of("event_date", [day])])
+    return [Traded(day, *row) for row in last_prices(map(pl.DataFrame, files)).rows()]
 
 
 def cut_pieces(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -31,11 +31,21 @@ LARGEST_SUM = 1.7e38
 """Of price times size in units of 10^-16: what 127 bits hold."""
 
 
-def last_prices(trades: pl.DataFrame) -> pl.DataFrame:
-    """Count each instrument's trades and find its last price that is no outlier: instrument_id, trades, close."""
-    usable = trades.filter(~pl.col("is_outlier")).sort(TRADE_ORDER)
-    closes = usable.group_by("instrument_id").agg(close=pl.col("price").last())
-    return trades.group_by("instrument_id").agg(trades=pl.len()).join(closes, "instrument_id", "left")
+def last_prices(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Count each instrument's trades and find its last price that is no outlier: instrument_id, trades, close.
+
+    `parts` hold a day's trades between them, and are looked at one after another.
+    """
+    counts, lasts = [], []
+    for trades in parts:
+        counts.append(trades.group_by("instrument_id").agg(trades=pl.len()))
+        usable = trades.filter(~pl.col("is_outlier")).sort(TRADE_ORDER)
+        lasts.append(usable.group_by("instrument_id").agg(pl.col(*TRADE_ORDER[1:], "price").last()))
+    if not counts:
+        return pl.DataFrame(schema=["instrument_id", "trades", "close"])
+    closes = pl.concat(lasts).sort(TRADE_ORDER).group_by("instrument_id").agg(close=pl.col("price").last())
+    trades_of = pl.concat(counts).group_by("instrument_id").agg(pl.col("trades").sum())
+    return trades_of.join(closes, "instrument_id", "left")
 
 
 def aggregate_minutes(trades: pl.DataFrame) -> pl.DataFrame:

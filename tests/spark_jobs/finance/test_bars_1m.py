@@ -64,9 +64,10 @@ def trade_frame(trades: Sequence[tuple]) -> pl.DataFrame:
 
 
 def surveyed(trades: pl.DataFrame) -> list[list[Traded]]:
-    """What the tasks of the first pass tell of each day, in order."""
+    """What the tasks of the first pass tell of each day, in order; a day's trades lie in two files."""
     days = trades.partition_by("event_date", as_dict=True, maintain_order=True)
-    return [[Traded(day, *row) for row in last_prices(days[(day,)]).rows()] for (day,) in sorted(days)]
+    files = {day: (rows[::2], rows[1::2]) for (day,), rows in sorted(days.items())}
+    return [[Traded(day, *row) for row in last_prices(parts).rows()] for day, parts in files.items()]
 
 
 def bars_of(trades: pl.DataFrame, sessions: Sequence[tuple], closes: Mapping[str, Close] | None = None) -> pl.DataFrame:

@@ -1,0 +1,56 @@
+"""An audit reads the rows of the days that a snapshot replaced, with the columns of today, wherever they lie."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from expectations import batch
+from expectations.batch import open_batch
+from lakehouse.catalog import load, migrate
+from lakehouse.scans import pin_current
+from lakehouse.schema import arrow_table
+from lakehouse.settings import Settings, read_settings
+from lakehouse.tables import find_table
+
+PROFILE = find_table("gold.volume_profile_1d")
+DAY, NEXT = date(2024, 8, 8), date(2024, 8, 9)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    found = read_settings({"LAKEHOUSE_HOME": str(tmp_path)})
+    migrate(found)
+    return found
+
+
+def append(settings: Settings, day: date, *names: str) -> None:
+    rows = [{"instrument_id": name, "event_date": day, "bin_index": 1} for name in names]
+    load(settings, PROFILE).append(arrow_table(PROFILE, rows))
+
+
+@pytest.mark.parametrize("is_local", [True, False], ids=["files of this machine", "files of another store"])
+def test_open_batch_reads_the_rows_of_the_days_at_the_snapshot(
+    settings: Settings, is_local: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(settings, DAY, "A.X", "B.X")
+    append(settings, NEXT, "C.X")
+    with load(settings, PROFILE).update_schema() as update:
+        update.add_column("added", load(settings, PROFILE).schema().find_type("bin_index"))
+    staged = pin_current(settings, PROFILE)
+    append(settings, DAY, "D.X")
+    if not is_local:
+        monkeypatch.setattr(batch, "local_path", lambda location: None)
+    with open_batch(staged, PROFILE, [DAY], threads=1) as rows:
+        assert rows.rows("SELECT instrument_id, added FROM batch ORDER BY ALL") == [("A.X", None), ("B.X", None)]
+        declared = {column.name: column.type for column in PROFILE.columns}
+        assert rows.columns == {**declared, "added": "int"}
+    with open_batch(staged, PROFILE, [], threads=1) as rows:
+        assert rows.row("SELECT count(*) FROM batch") == (3,)
+
+
+def test_open_batch_of_a_table_without_files_has_its_columns_and_no_rows(settings: Settings) -> None:
+    with open_batch(pin_current(settings, PROFILE), PROFILE, [DAY], threads=1) as rows:
+        assert rows.rows("SELECT price_low, _ingested_at FROM batch") == []
