@@ -10,6 +10,7 @@ import polars as pl
 from pyiceberg.expressions import BooleanExpression, In, Reference
 from pyspark import SparkContext, TaskContext
 
+from lakehouse.errors import LakehouseError
 from lakehouse.scans import PinnedTable
 from lakehouse.schema import arrow_schema
 from spark_jobs.convert import ROW_GROUP_ROWS, TASKS_PER_CORE, FileWriter, Target, deal, settle_worker
@@ -36,17 +37,28 @@ def deal_rows(rows: Mapping[str, int], most: int) -> list[tuple[str, ...]]:
 
 
 def map_in_tasks(context: SparkContext, items: Sequence[Item], work: Callable[[Item], Result]) -> list[Result]:
-    """Do the work for each item, one after another in some Spark tasks; the results come in the order of the items."""
+    """Do the work for each item, one after another in some Spark tasks; the results come in the order of the items.
+
+    Raises:
+        LakehouseError: what a task raised; Spark would make a crash of it, with its own traceback.
+    """
     if not items:
         return []
 
-    def work_through(share: Iterator[Item]) -> Iterator[Result]:
+    def work_through(share: Iterator[Item]) -> Iterator[Result | LakehouseError]:
         settle_worker()
-        return map(work, share)
+        for item in share:
+            try:
+                yield work(item)
+            except LakehouseError as error:
+                yield error
 
     tasks = min(len(items), TASKS_PER_CORE * context.defaultParallelism)
-    results: list[Result] = context.parallelize(items, tasks).mapPartitions(work_through).collect()
-    return results
+    done = context.parallelize(items, tasks).mapPartitions(work_through).collect()
+    for result in done:
+        if isinstance(result, LakehouseError):
+            raise result
+    return [result for result in done if not isinstance(result, LakehouseError)]
 
 
 def is_one_of(column: str, values: Iterable[date | str]) -> BooleanExpression:

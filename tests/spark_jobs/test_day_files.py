@@ -1,4 +1,4 @@
-"""Sorting by one number gives the order of the columns that it stands for."""
+"""What tasks share that write files: their errors arrive in words, their sorting is that of the columns."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import polars as pl
+import pytest
 
-from spark_jobs.day_files import sort_rows
+from lakehouse.errors import BadInputError
+from spark_jobs.day_files import map_in_tasks, sort_rows
 
 ORDER = ("instrument_id", "ts_event", "sequence")
 SCHEMA = {"instrument_id": pl.String, "ts_event": pl.Datetime("us", "UTC"), "sequence": pl.Int64}
@@ -22,3 +24,14 @@ def test_sort_rows_puts_rows_into_the_order_of_the_columns():
     frame = pl.DataFrame(rows, SCHEMA, orient="row")
     assert sort_rows(frame, ORDER).equals(frame.sort(ORDER))
     assert sort_rows(frame.clear(), ORDER).equals(frame.clear())
+
+
+def test_error_in_words_that_a_task_raises_arrives_as_itself(spark):
+    def work(number: int) -> int:
+        if number == 2:
+            raise BadInputError("expected another number, found 2")
+        return number * 10
+
+    assert map_in_tasks(spark.sparkContext, [1, 3, 5], work) == [10, 30, 50]
+    with pytest.raises(BadInputError, match=r"^expected another number, found 2$"):
+        map_in_tasks(spark.sparkContext, [1, 2, 3], work)
