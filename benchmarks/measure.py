@@ -8,8 +8,8 @@ Prints one JSON line and exits as the command did. Linux only: the measuring pro
   wall_s        from start to the command's exit
   cpu_s         user and system seconds of every process of the tree, each as sampled last. The kernel's sum for a
                 command and its children would lack Spark's Python workers: their parent doesn't wait for them
-  peak_rss_mb   highest sum of the tree's resident memory, 10^6 bytes, sampled every 50 ms; pages that processes share
-                count once for each
+  peak_pss_mb   highest sum of the tree's memory, 10^6 bytes, sampled four times a second: resident pages, where those that
+                processes share, as forked Python workers do, are split among them (the kernel's PSS)
   other_cores   mean number of cores that everybody else kept busy meanwhile: 0 on a quiet machine
   reported      the command's last line, where it is a JSON object
 """
@@ -35,6 +35,8 @@ import psutil
 
 PR_SET_CHILD_SUBREAPER = 36
 SAMPLE_S = 0.05
+SAMPLES_A_LOOK = 5
+"""The kernel walks through all pages to tell a process's memory: it is asked at every fifth sample."""
 ORPHANS_S = 30.0
 """How long a JVM may take to end after the command that started it."""
 
@@ -47,7 +49,7 @@ class Measurement:
     exit_code: int
     wall_s: float
     cpu_s: float
-    peak_rss_mb: int
+    peak_pss_mb: int
     other_cores: float
     reported: dict[str, object]
 
@@ -65,7 +67,7 @@ def measure(
 
 
 class TreeWatch(threading.Thread):
-    """Samples the resident memory and the CPU seconds of this process's descendants."""
+    """Samples the memory and the CPU seconds of this process's descendants."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -79,14 +81,16 @@ class TreeWatch(threading.Thread):
         return sum(self._cpu_s.values())
 
     def run(self) -> None:
-        this = psutil.Process()
+        this, samples = psutil.Process(), 0
         while not self._end.wait(SAMPLE_S):
+            samples += 1
             total = 0
             for process in this.children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                    total += process.memory_info().rss
                     times = process.cpu_times()
                     self._cpu_s[process] = times.user + times.system
+                    if samples % SAMPLES_A_LOOK == 0:
+                        total += process.memory_full_info().pss
             self.peak_bytes = max(self.peak_bytes, total)
 
     def stop(self) -> None:

@@ -96,7 +96,7 @@ def print_table(title: str, results: dict[str, list[Measurement]]) -> None:
     for name, runs in results.items():
         span = f"{min(run.wall_s for run in runs):.1f}-{max(run.wall_s for run in runs):.1f}"
         cpu = statistics.median(run.cpu_s for run in runs)
-        peak = statistics.median(run.peak_rss_mb for run in runs) / 1000
+        peak = statistics.median(run.peak_pss_mb for run in runs) / 1000
         print(f"| {name} | {walls[name]:.1f} ({span}) | {cpu:.0f} | {peak:.1f} | {walls[name] / best:.1f} |")
 
 
