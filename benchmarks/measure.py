@@ -8,8 +8,8 @@ Prints one JSON line and exits as the command did. Linux only: the measuring pro
   wall_s        from start to the command's exit
   cpu_s         user and system seconds of every process of the tree, each as sampled last. The kernel's sum for a
                 command and its children would lack Spark's Python workers: their parent doesn't wait for them
-  peak_pss_mb   highest sum of the tree's memory, 10^6 bytes, sampled four times a second: resident pages, where those that
-                processes share, as forked Python workers do, are split among them (the kernel's PSS)
+  peak_pss_mb   highest sum of the tree's memory, 10^6 bytes, sampled four times a second: resident pages, of which
+                those that processes share, as forked Python workers do, are split among them (the kernel's PSS)
   other_cores   mean number of cores that everybody else kept busy meanwhile: 0 on a quiet machine
   reported      the command's last line, where it is a JSON object
 """
