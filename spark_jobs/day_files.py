@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import TypeVar
 
 import polars as pl
 from pyiceberg.expressions import BooleanExpression, In, Reference
-from pyspark import SparkContext, TaskContext
+from pyspark import SparkContext
 
 from lakehouse.errors import LakehouseError
 from lakehouse.scans import PinnedTable
@@ -16,9 +17,10 @@ from lakehouse.schema import arrow_schema
 from spark_jobs.convert import ROW_GROUP_ROWS, TASKS_PER_CORE, FileWriter, Target, deal, settle_worker
 from spark_jobs.stage import DataFile
 
-ROWS_PER_TASK = 1_000_000
-"""A few hundred bytes of memory each while they are worked on, in as many tasks at once as there are cores. The rows of
-one instrument's day are never split: where it has more, its task takes as much more memory.
+ROWS_PER_TASK = 350_000
+"""Two to three kilobytes of memory each while lines of silver are judged, in as many tasks at once as there are cores;
+with 250,000, files are read once too often. The rows of one instrument's day are never split: where it has more, its
+task takes as much more memory.
 """
 
 Item = TypeVar("Item")
@@ -90,8 +92,8 @@ def write_rows(target: Target, day: date, rows: pl.DataFrame) -> tuple[DataFile,
 
     Where that fails, orphans may be left, which no snapshot names.
     """
-    context = TaskContext.get()
-    stem = f"{day}-{context.partitionId()}-{context.taskAttemptId()}" if context else str(day)
+    # A task works on several pieces, of one day too, and is repeated where it dies: each writes files of its own
+    stem = f"{day}-{secrets.token_hex(8)}"
     table = target.table
     loaded = rows.with_columns(pl.lit(target.ingested_at).alias("_ingested_at")).select(table.column_names)
     writer = FileWriter(target, stem)
