@@ -17,10 +17,10 @@ from lakehouse.schema import arrow_schema
 from spark_jobs.convert import ROW_GROUP_ROWS, TASKS_PER_CORE, FileWriter, Target, deal, settle_worker
 from spark_jobs.stage import DataFile
 
-ROWS_PER_TASK = 350_000
-"""Two to three kilobytes of memory each while lines of silver are judged, in as many tasks at once as there are cores;
-with 250,000, files are read once too often. The rows of one instrument's day are never split: where it has more, its
-task takes as much more memory.
+ROWS_PER_TASK = 1_000_000
+"""Two to three kilobytes of memory each while lines of silver are judged, in as many tasks at once as there are cores.
+A third of it takes a quarter less memory in all and a tenth more time. The rows of an instrument's day are never split:
+where it has more, its task takes as much more memory.
 """
 
 Item = TypeVar("Item")
