@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import secrets
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -135,7 +136,9 @@ class FileWriter:
         """Return the open file of a partition."""
         if partition not in self.writers:
             folder = f"{self.target.location}/data/{partition}".rstrip("/")
-            self.paths[partition] = f"{folder}/{self.target.run_id}-{self.stem}.parquet"
+            # A task may write a day twice over, and a run that plans again may have published what it wrote first
+            name = f"{self.target.run_id}-{self.stem}-{secrets.token_hex(8)}"
+            self.paths[partition] = f"{folder}/{name}.parquet"
             filesystem, path = open_filesystem(self.paths[partition], self.target.settings)
             filesystem.create_dir(path.rpartition("/")[0], recursive=True)
             self.writers[partition] = pq.ParquetWriter(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import TypeVar
@@ -92,11 +91,9 @@ def write_rows(target: Target, day: date, rows: pl.DataFrame) -> tuple[DataFile,
 
     Where that fails, orphans may be left, which no snapshot names.
     """
-    # A task works on several pieces, of one day too, and is repeated where it dies: each writes files of its own
-    stem = f"{day}-{secrets.token_hex(8)}"
     table = target.table
     loaded = rows.with_columns(pl.lit(target.ingested_at).alias("_ingested_at")).select(table.column_names)
-    writer = FileWriter(target, stem)
+    writer = FileWriter(target, str(day))
     try:
         for values, part in loaded.partition_by(*table.partitioned_by, as_dict=True, maintain_order=True).items():
             partition = "/".join(f"{name}={value}" for name, value in zip(table.partitioned_by, values, strict=True))

@@ -35,6 +35,18 @@ def by_driver(lake, branch, rows, days):
 
 
 @pytest.mark.parametrize("put", [by_spark, by_driver])
+def test_a_run_that_writes_a_month_again_leaves_what_it_wrote_first(lake, put):
+    migrate(lake.settings)
+    branch = Branch(lake.spark, GOLD_LOAD_HOURLY, "audit_test", "run", "key", {MARCH_31: "k"}, datetime.now(UTC))
+    lake.spark.sql(f"ALTER TABLE {GOLD_LOAD_HOURLY.full_name} CREATE BRANCH audit_test")
+    put(lake, branch, rows_of((MARCH_30, 1.0), (MARCH_31, 2.0)), [MARCH_31])
+    first = load(lake.settings, GOLD_LOAD_HOURLY).refs()["audit_test"].snapshot_id
+    put(lake, branch, rows_of((MARCH_31, 5.0)), [MARCH_31])
+    rows = load(lake.settings, GOLD_LOAD_HOURLY).scan(snapshot_id=first).to_arrow()
+    assert sorted(rows.column("load_kw").to_pylist()) == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("put", [by_spark, by_driver])
 def test_stage_replaces_days_within_their_months(lake, put):
     migrate(lake.settings)
     keys = dict.fromkeys((MARCH_30, MARCH_31, APRIL_1), "k")
