@@ -14,14 +14,13 @@ from typing import Any
 
 import duckdb
 import pyarrow.dataset as ds
-from pyiceberg.expressions import BooleanExpression, In, Reference
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.table import DataScan
 
 from expectations.report import days_condition
 from lakehouse.days import Unit
 from lakehouse.duck import CONFIGURATION, local_path, quote, select_files
-from lakehouse.scans import PinnedTable, arrow_scan, schema_of
+from lakehouse.scans import PinnedTable, arrow_scan, is_one_of, schema_of
 from lakehouse.schema import spelled_type
 from lakehouse.settings import Settings
 from lakehouse.store import open_filesystem
@@ -63,7 +62,8 @@ class Batch:
 @contextmanager
 def open_batch(staged: PinnedTable, table: Table, days: Sequence[Unit], threads: int) -> Iterator[Batch]:
     """Open the rows of the days that a snapshot replaced; all rows of a table that is replaced whole."""
-    scan = staged.scan(conditions=of_days(table, days))
+    of_days = [is_one_of(table.replaced_by, days)] if table.replaced_by and days else []
+    scan = staged.scan(conditions=of_days)
     types = {field.name: spelled_type(field.field_type) for field in schema_of(scan).fields}
     with (
         tempfile.TemporaryDirectory(prefix="lakehouse-audit-") as scratch,
@@ -74,13 +74,6 @@ def open_batch(staged: PinnedTable, table: Table, days: Sequence[Unit], threads:
         rows = select_scan(connection, scan, staged.settings)
         connection.execute(f"CREATE VIEW {NAME} AS {rows} WHERE {days_condition(table, days) or 'true'}")
         yield Batch(connection, types)
-
-
-def of_days(table: Table, days: Sequence[Unit]) -> tuple[BooleanExpression, ...]:
-    """Select the days, as PyIceberg takes it: files without a row of theirs are not opened."""
-    if table.replaced_by is None or not days:
-        return ()
-    return (In(term=Reference(table.replaced_by), values=tuple(days)),)  # type: ignore[arg-type]
 
 
 def select_scan(connection: duckdb.DuckDBPyConnection, scan: DataScan, settings: Settings) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import reduce
 from typing import Any
 
-from pyiceberg.expressions import And, BooleanExpression
+from pyiceberg.expressions import BooleanExpression
 
 from lakehouse.catalog import load
-from lakehouse.scans import read_by_file
+from lakehouse.scans import all_of, read_by_file
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
 
@@ -30,7 +29,7 @@ def count_by(
     counts: Counts = {}
     if known is None:  # nothing was ever published
         return counts
-    scan = iceberg.scan(reduce(And, conditions), tuple(columns), snapshot_id=known.snapshot_id)
+    scan = iceberg.scan(all_of(tuple(conditions)), tuple(columns), snapshot_id=known.snapshot_id)
     for rows in read_by_file(scan):
         for row in rows.group_by(list(columns)).aggregate([([], "count_all")]).to_pylist():
             key = tuple(row[name] for name in columns)

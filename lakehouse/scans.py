@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import reduce
 
 import pyarrow as pa
-from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression
+from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, In, Reference
 from pyiceberg.io.pyarrow import ArrowScan
 from pyiceberg.schema import Schema
 from pyiceberg.table import DataScan, StaticTable
@@ -39,6 +40,11 @@ class PinnedTable:
         """Make PyIceberg's scan of these rows."""
         table = StaticTable.from_metadata(self.metadata_location, self.settings.s3_properties())
         return table.scan(all_of(conditions), tuple(columns), snapshot_id=self.snapshot_id)
+
+
+def is_one_of(column: str, values: Iterable[date | str]) -> BooleanExpression:
+    """Select rows by the values of a column, as PyIceberg takes it: files without such a row are not opened."""
+    return In(term=Reference(column), values=tuple(values))  # type: ignore[arg-type]
 
 
 def all_of(conditions: Sequence[BooleanExpression]) -> BooleanExpression:

@@ -16,10 +16,9 @@ from datetime import UTC, date, datetime
 from functools import partial
 from types import ModuleType
 
-from pyiceberg.expressions import BooleanExpression, In, Reference
-
 from lakehouse.counts import count_by
 from lakehouse.errors import BadInputError, ExitCode
+from lakehouse.scans import is_one_of
 from lakehouse.schema import arrow_table
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
@@ -235,7 +234,7 @@ def stage_deliveries(
         for result in readable
         for delivery in result.deliveries
     }
-    present = set(count_by(settings, branch.table, keys, (of_days(days),), branch.name))
+    present = set(count_by(settings, branch.table, keys, (is_one_of("delivery_date", days),), branch.name))
     delete_rows(branch, keys, sorted(present - kept))
     return stage_files(branch, [file for result in readable for file in result.data_files], days)
 
@@ -246,14 +245,9 @@ def row_difference(settings: Settings, branch: Branch, expected: Sequence[Entry]
     for entry in expected:
         if entry.delivery_date in days:
             rows[entry.source_sha256] = rows.get(entry.source_sha256, 0) + entry.rows
-    counted = count_by(settings, branch.table, ("_source_sha256",), (of_days(days),), branch.name)
+    counted = count_by(settings, branch.table, ("_source_sha256",), (is_one_of("delivery_date", days),), branch.name)
     found = {sha256: lines for (sha256,), lines in counted.items()}
     return sum(abs(rows.get(sha256, 0) - found.get(sha256, 0)) for sha256 in {*rows, *found})
-
-
-def of_days(days: Sequence[date]) -> BooleanExpression:
-    """Select delivery days, as PyIceberg takes it."""
-    return In(term=Reference("delivery_date"), values=days)  # type: ignore[arg-type]
 
 
 def summarize(request: Request, plan: Plan, published: Sequence[Published]) -> Summary:

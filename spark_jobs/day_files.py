@@ -7,7 +7,7 @@ from datetime import date
 from typing import TypeVar
 
 import polars as pl
-from pyiceberg.expressions import BooleanExpression, In, Reference
+from pyiceberg.expressions import BooleanExpression
 from pyspark import SparkContext
 
 from lakehouse.errors import LakehouseError
@@ -60,11 +60,6 @@ def map_in_tasks(context: SparkContext, items: Sequence[Item], work: Callable[[I
         if isinstance(result, LakehouseError):
             raise result
     return [result for result in done if not isinstance(result, LakehouseError)]
-
-
-def is_one_of(column: str, values: Iterable[date | str]) -> BooleanExpression:
-    """Select rows by the values of a column, as PyIceberg takes it."""
-    return In(term=Reference(column), values=tuple(values))  # type: ignore[arg-type]
 
 
 def read_rows(table: PinnedTable, columns: Sequence[str], conditions: Sequence[BooleanExpression]) -> pl.DataFrame:

@@ -15,12 +15,13 @@ from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from pyiceberg.expressions import BooleanExpression, GreaterThanOrEqual, In, LessThanOrEqual, NotNull, Reference
+from pyiceberg.expressions import BooleanExpression, GreaterThanOrEqual, LessThanOrEqual, NotNull, Reference
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse.catalog import append_log, load, published_days
 from lakehouse.counts import count_by
+from lakehouse.scans import is_one_of
 from lakehouse.tables import Table
 from lakehouse.tables.finance import BRONZE_FILES
 from lakehouse.tables.logs import FILE_BALANCES
@@ -159,7 +160,7 @@ def balance(
     Lines and rows are counted where they lie, whoever wrote them; rejected ones on `main` where they are published
     already.
     """
-    of_days = days_condition(days)
+    of_days = is_one_of("event_date", days)
     is_staged = attempt.branch_name in load(attempt.settings, tables.rejected).refs()
     count = partial(count_by, attempt.settings, columns=FILE_DAY)
     counted = {
@@ -179,19 +180,14 @@ def balance(
     return record_balance(attempt, tables.table, names, counted)
 
 
-def days_condition(days: Sequence[date]) -> BooleanExpression:
-    """Select event days, as PyIceberg takes it."""
-    return In(term=Reference("event_date"), values=days)  # type: ignore[arg-type]
-
-
 def accepted_lines(days: Sequence[date], hashes: Sequence[str]) -> tuple[BooleanExpression, ...]:
     """Select bronze's lines of event days and files; a line's delivery is never more than a day away from its event."""
     delivered = Reference("delivery_date")
     return (
-        days_condition(days),
+        is_one_of("event_date", days),
         GreaterThanOrEqual(term=delivered, value=min(days) - ONE_DAY),  # type: ignore[arg-type]
         LessThanOrEqual(term=delivered, value=max(days) + ONE_DAY),  # type: ignore[arg-type]
-        In(term=Reference("_source_sha256"), values=hashes),  # type: ignore[arg-type]
+        is_one_of("_source_sha256", hashes),
     )
 
 

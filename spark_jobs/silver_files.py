@@ -16,10 +16,10 @@ from typing import Any
 
 import polars as pl
 
-from lakehouse.scans import PinnedTable, pin_current
+from lakehouse.scans import PinnedTable, is_one_of, pin_current
 from spark_jobs import silver
 from spark_jobs.convert import Target, target_of
-from spark_jobs.day_files import deal_rows, is_one_of, map_in_tasks, read_rows, rows_per_task, write_rows
+from spark_jobs.day_files import deal_rows, map_in_tasks, read_rows, rows_per_task, write_rows
 from spark_jobs.job import Job, Plan, Request
 from spark_jobs.manifest import Entry
 from spark_jobs.publish import Attempt, Write

@@ -24,12 +24,12 @@ import pyarrow.compute as pc
 
 from lakehouse import instruments
 from lakehouse.instruments import describe_instrument, sessions
-from lakehouse.scans import PinnedTable, pin_current
+from lakehouse.scans import PinnedTable, is_one_of, pin_current
 from lakehouse.tables.finance import GOLD_BARS_1M, SILVER_TRADES
 from spark_jobs import day_files, gold
 from spark_jobs.command_line import main
 from spark_jobs.convert import Target, target_of
-from spark_jobs.day_files import deal_rows, is_one_of, map_in_tasks, read_rows, rows_per_task, write_rows
+from spark_jobs.day_files import deal_rows, map_in_tasks, read_rows, rows_per_task, write_rows
 from spark_jobs.finance import minutes
 from spark_jobs.finance.minutes import (
     MINUTE_US,

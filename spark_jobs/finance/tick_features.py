@@ -21,12 +21,12 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow.compute as pc
 
-from lakehouse.scans import PinnedTable, pin_current
+from lakehouse.scans import PinnedTable, is_one_of, pin_current
 from lakehouse.tables.finance import GOLD_BARS_1M, GOLD_TICK_FEATURES
 from spark_jobs import day_files, gold
 from spark_jobs.command_line import main
 from spark_jobs.convert import Target, deal, target_of
-from spark_jobs.day_files import is_one_of, map_in_tasks, read_rows, write_rows
+from spark_jobs.day_files import map_in_tasks, read_rows, write_rows
 from spark_jobs.finance import bars_1m, indicators
 from spark_jobs.finance.bars_1m import CARRY_DAYS
 from spark_jobs.finance.indicators import FEATURES, State, compute_features, decode_state, encode_state
