@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from lakehouse.schema import arrow_table
 from lakehouse.settings import Settings, read_settings
 from lakehouse.tables import find_table
 
-PROFILE = find_table("gold.volume_profile_1d")
+PROFILE, LOAD = find_table("gold.volume_profile_1d"), find_table("gold.load_hourly")
 DAY, NEXT = date(2024, 8, 8), date(2024, 8, 9)
 
 
@@ -54,3 +54,19 @@ def test_open_batch_reads_the_rows_of_the_days_at_the_snapshot(
 def test_open_batch_of_a_table_without_files_has_its_columns_and_no_rows(settings: Settings) -> None:
     with open_batch(pin_current(settings, PROFILE), PROFILE, [DAY], threads=1) as rows:
         assert rows.rows("SELECT price_low, _ingested_at FROM batch") == []
+
+
+@pytest.mark.parametrize("is_local", [True, False], ids=["files of this machine", "files of another store"])
+def test_open_batch_leaves_out_the_other_days_of_a_months_file(
+    settings: Settings, is_local: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        {"meter_id": f"{day}.X", "event_date": day, "hour_start": datetime(day.year, day.month, day.day)}
+        for day in (DAY, NEXT)
+    ]
+    load(settings, LOAD).append(arrow_table(LOAD, rows))
+    assert len(list(load(settings, LOAD).scan().plan_files())) == 1
+    if not is_local:
+        monkeypatch.setattr(batch, "local_path", lambda location: None)
+    with open_batch(pin_current(settings, LOAD), LOAD, [NEXT], threads=1) as found:
+        assert found.rows("SELECT meter_id FROM batch") == [(f"{NEXT}.X",)]
