@@ -14,13 +14,14 @@ from typing import Any
 
 import duckdb
 import pyarrow.dataset as ds
-from pyiceberg.io.pyarrow import schema_to_pyarrow
+from pyiceberg.expressions import AlwaysTrue, BooleanExpression, In, Reference
+from pyiceberg.io.pyarrow import ArrowScan, schema_to_pyarrow
 from pyiceberg.table import DataScan
 
 from expectations.report import days_condition
 from lakehouse.days import Unit
 from lakehouse.duck import CONFIGURATION, local_path, quote, select_files
-from lakehouse.scans import PinnedTable, arrow_scan, is_one_of, schema_of
+from lakehouse.scans import PinnedTable
 from lakehouse.schema import spelled_type
 from lakehouse.settings import Settings
 from lakehouse.store import open_filesystem
@@ -62,9 +63,8 @@ class Batch:
 @contextmanager
 def open_batch(staged: PinnedTable, table: Table, days: Sequence[Unit], threads: int) -> Iterator[Batch]:
     """Open the rows of the days that a snapshot replaced; all rows of a table that is replaced whole."""
-    of_days = [is_one_of(table.replaced_by, days)] if table.replaced_by and days else []
-    scan = staged.scan(conditions=of_days)
-    types = {field.name: spelled_type(field.field_type) for field in schema_of(scan).fields}
+    scan = staged.scan(rows_of(table, days))
+    types = {field.name: spelled_type(field.field_type) for field in scan.table_metadata.schema().fields}
     with (
         tempfile.TemporaryDirectory(prefix="lakehouse-audit-") as scratch,
         duckdb.connect(config=CONFIGURATION) as connection,
@@ -76,17 +76,25 @@ def open_batch(staged: PinnedTable, table: Table, days: Sequence[Unit], threads:
         yield Batch(connection, types)
 
 
+def rows_of(table: Table, days: Sequence[Unit]) -> BooleanExpression:
+    """Select the days' rows, as PyIceberg takes it; all of a table that is replaced whole."""
+    if table.replaced_by is None or not days:
+        return AlwaysTrue()
+    return In(term=Reference(table.replaced_by), values=tuple(days))  # type: ignore[arg-type]
+
+
 def select_scan(connection: duckdb.DuckDBPyConnection, scan: DataScan, settings: Settings) -> str:
     """Return a SELECT over a scan's files, which may hold other rows, too."""
-    tasks = list(scan.plan_files())
+    tasks, schema = list(scan.plan_files()), scan.table_metadata.schema()
     locations = [task.file.file_path for task in tasks]
     paths = [local_path(location) for location in locations]
     if not any(task.delete_files for task in tasks) and None not in paths:
-        return select_files(connection, schema_of(scan), [path for path in paths if path is not None])
-    if any(task.delete_files for task in tasks):
-        connection.register("scanned", arrow_scan(scan).to_table(tasks))  # deleted rows are PyIceberg's to leave out
+        return select_files(connection, schema, [path for path in paths if path is not None])
+    if any(task.delete_files for task in tasks):  # deleted rows are PyIceberg's to leave out
+        rows = ArrowScan(scan.table_metadata, scan.io, schema, scan.row_filter).to_table(tasks)
+        connection.register("scanned", rows)
     else:
         opened = [open_filesystem(location, settings) for location in locations]
-        schema = schema_to_pyarrow(schema_of(scan), include_field_ids=False)
-        connection.register("scanned", ds.dataset([path for _, path in opened], schema, filesystem=opened[0][0]))
+        columns = schema_to_pyarrow(schema, include_field_ids=False)
+        connection.register("scanned", ds.dataset([path for _, path in opened], columns, filesystem=opened[0][0]))
     return "SELECT * FROM scanned"

@@ -16,9 +16,10 @@ from datetime import UTC, date, datetime
 from functools import partial
 from types import ModuleType
 
+import polars as pl
+
 from lakehouse.counts import count_by
 from lakehouse.errors import BadInputError, ExitCode
-from lakehouse.scans import is_one_of
 from lakehouse.schema import arrow_table
 from lakehouse.settings import Settings
 from lakehouse.tables import Table
@@ -234,7 +235,7 @@ def stage_deliveries(
         for result in readable
         for delivery in result.deliveries
     }
-    present = set(count_by(settings, branch.table, keys, (is_one_of("delivery_date", days),), branch.name))
+    present = set(count_by(settings, branch.table, keys, [pl.col("delivery_date").is_in(days)], branch.name))
     delete_rows(branch, keys, sorted(present - kept))
     return stage_files(branch, [file for result in readable for file in result.data_files], days)
 
@@ -245,7 +246,8 @@ def row_difference(settings: Settings, branch: Branch, expected: Sequence[Entry]
     for entry in expected:
         if entry.delivery_date in days:
             rows[entry.source_sha256] = rows.get(entry.source_sha256, 0) + entry.rows
-    counted = count_by(settings, branch.table, ("_source_sha256",), (is_one_of("delivery_date", days),), branch.name)
+    of_days = pl.col("delivery_date").is_in(days)
+    counted = count_by(settings, branch.table, ("_source_sha256",), [of_days], branch.name)
     found = {sha256: lines for (sha256,), lines in counted.items()}
     return sum(abs(rows.get(sha256, 0) - found.get(sha256, 0)) for sha256 in {*rows, *found})
 

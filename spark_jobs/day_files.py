@@ -7,11 +7,9 @@ from datetime import date
 from typing import TypeVar
 
 import polars as pl
-from pyiceberg.expressions import BooleanExpression
 from pyspark import SparkContext
 
 from lakehouse.errors import LakehouseError
-from lakehouse.scans import PinnedTable
 from lakehouse.schema import arrow_schema
 from spark_jobs.convert import ROW_GROUP_ROWS, TASKS_PER_CORE, FileWriter, Target, deal, settle_worker
 from spark_jobs.stage import DataFile
@@ -60,13 +58,6 @@ def map_in_tasks(context: SparkContext, items: Sequence[Item], work: Callable[[I
         if isinstance(result, LakehouseError):
             raise result
     return [result for result in done if not isinstance(result, LakehouseError)]
-
-
-def read_rows(table: PinnedTable, columns: Sequence[str], conditions: Sequence[BooleanExpression]) -> pl.DataFrame:
-    """Read the rows that meet all conditions."""
-    rows = pl.from_arrow(table.read(columns, conditions))
-    assert isinstance(rows, pl.DataFrame)  # a table has columns  # noqa: S101
-    return rows
 
 
 def sort_rows(rows: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:

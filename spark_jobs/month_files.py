@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,16 +13,17 @@ from lakehouse.scans import pin_current
 from lakehouse.schema import arrow_schema, month_field
 from lakehouse.settings import Settings
 from spark_jobs.convert import FileWriter, target_of
-from spark_jobs.stage import Branch, month_number, months_condition, stage_files
+from spark_jobs.stage import Branch, month_number, stage_files, whole_months
 
 
 def stage_rows(settings: Settings, branch: Branch, rows: pa.Table, days: Sequence[date]) -> Sequence[date]:
     """Replace the days on the branch by the rows; the other days of their months are written again as they are."""
     table = branch.table
     day_column, schema = str(table.replaced_by), arrow_schema(table)
-    present = pin_current(settings, table, branch.name).read(table.column_names, [months_condition(table, days)])
-    others = present.filter(pc.invert(pc.is_in(present.column(day_column), pa.array(days, pa.date32()))))
-    whole = pa.concat_tables([others.select(table.column_names).cast(schema), rows.select(table.column_names)])
+    day = pl.col(day_column)
+    others = pin_current(settings, table, branch.name).rows(whole_months(day, days), ~day.is_in(days)).collect()
+    kept = others.select(table.column_names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)
+    whole = pa.concat_tables([kept, rows.select(table.column_names)])
     whole = whole.sort_by([(name, "ascending") for name in table.row_order])
     months = pa.array([month_number(day) for day in whole.column(day_column).to_pylist()], pa.int32())
     writer = FileWriter(target_of(settings, table, branch.run_id, branch.started_at), "month")

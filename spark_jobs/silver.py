@@ -15,13 +15,12 @@ from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from pyiceberg.expressions import BooleanExpression, GreaterThanOrEqual, LessThanOrEqual, NotNull, Reference
+import polars as pl
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse.catalog import append_log, load, published_days
 from lakehouse.counts import count_by
-from lakehouse.scans import is_one_of
 from lakehouse.tables import Table
 from lakehouse.tables.finance import BRONZE_FILES
 from lakehouse.tables.logs import FILE_BALANCES
@@ -160,14 +159,14 @@ def balance(
     Lines and rows are counted where they lie, whoever wrote them; rejected ones on `main` where they are published
     already.
     """
-    of_days = is_one_of("event_date", days)
+    of_days = pl.col("event_date").is_in(days)
     is_staged = attempt.branch_name in load(attempt.settings, tables.rejected).refs()
     count = partial(count_by, attempt.settings, columns=FILE_DAY)
     counted = {
         "lines_in": count(tables.bronze, conditions=accepted_lines(days, hashes_of(entries, days))),
         "rows_out": count(
             tables.table,
-            conditions=(of_days, NotNull(term=Reference("_source_line"))),
+            conditions=(of_days, pl.col("_source_line").is_not_null()),
             reference=attempt.branch_name,
         ),
         "rows_rejected": count(
@@ -180,14 +179,12 @@ def balance(
     return record_balance(attempt, tables.table, names, counted)
 
 
-def accepted_lines(days: Sequence[date], hashes: Sequence[str]) -> tuple[BooleanExpression, ...]:
+def accepted_lines(days: Sequence[date], hashes: Sequence[str]) -> tuple[pl.Expr, ...]:
     """Select bronze's lines of event days and files; a line's delivery is never more than a day away from its event."""
-    delivered = Reference("delivery_date")
     return (
-        is_one_of("event_date", days),
-        GreaterThanOrEqual(term=delivered, value=min(days) - ONE_DAY),  # type: ignore[arg-type]
-        LessThanOrEqual(term=delivered, value=max(days) + ONE_DAY),  # type: ignore[arg-type]
-        is_one_of("_source_sha256", hashes),
+        pl.col("event_date").is_in(days),
+        pl.col("delivery_date").is_between(min(days) - ONE_DAY, max(days) + ONE_DAY),
+        pl.col("_source_sha256").is_in(hashes),
     )
 
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import polars as pl
 
-from lakehouse.scans import PinnedTable, is_one_of, pin_current
+from lakehouse.scans import PinnedTable, pin_current
 from spark_jobs import silver
 from spark_jobs.convert import Target, target_of
-from spark_jobs.day_files import deal_rows, map_in_tasks, read_rows, rows_per_task, write_rows
+from spark_jobs.day_files import deal_rows, map_in_tasks, rows_per_task, write_rows
 from spark_jobs.job import Job, Plan, Request
 from spark_jobs.manifest import Entry
 from spark_jobs.publish import Attempt, Write
@@ -143,9 +143,9 @@ def judge_piece(task: Task, piece: Piece) -> Written:
 
 def read_piece(task: Task, piece: Piece) -> pl.DataFrame:
     """Read the piece's lines."""
-    conditions = (*accepted_lines([piece.day], piece.hashes), is_one_of("instrument_id", piece.instrument_ids))
-    columns = [name for name in task.cleaning.bronze.column_names if name != "_ingested_at"]
-    return read_rows(task.bronze, columns, conditions)
+    of_piece = pl.col("instrument_id").is_in(piece.instrument_ids)
+    lines = task.bronze.rows(*accepted_lines([piece.day], piece.hashes), of_piece)
+    return lines.select(task.cleaning.bronze.digest_columns).collect()
 
 
 def add_up(counts: Iterator[Counts]) -> Counts:

@@ -11,7 +11,6 @@ from operator import or_
 from typing import Any
 
 from py4j.protocol import Py4JError
-from pyiceberg.expressions import And, BooleanExpression, GreaterThanOrEqual, LessThan, Or, Reference
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -118,7 +117,7 @@ def stage_frame(branch: Branch, frame: DataFrame, days: Sequence[Unit], *, is_so
     """
     rows, condition = frame.select(*branch.table.column_names), replaced(branch.table, days)
     if branch.table.is_by_month:
-        condition, others = whole_months(branch.table, days), ~condition
+        condition, others = whole_months(F.col(str(branch.table.replaced_by)), days), ~condition
         rows = rows.unionByName(branch.read().where(condition & others))
         rows = rows.repartition(F.trunc(str(branch.table.replaced_by), "month"))
     writer = rows.writeTo(branch.writable_name)
@@ -130,20 +129,9 @@ def stage_frame(branch: Branch, frame: DataFrame, days: Sequence[Unit], *, is_so
     return days
 
 
-def whole_months(table: Table, days: Sequence[date]) -> Any:
-    """The condition that selects the months of the days."""
-    day = F.col(str(table.replaced_by))
+def whole_months(day: Any, days: Sequence[date]) -> Any:
+    """The condition that selects the months of the days; `day` is the column, of Spark or of Polars."""
     return reduce(or_, [(day >= first) & (day < end) for first, end in month_ranges(days)])
-
-
-def months_condition(table: Table, days: Sequence[date]) -> BooleanExpression:
-    """The same, as PyIceberg takes it."""
-    day = Reference(str(table.replaced_by))
-    ranges: list[BooleanExpression] = [
-        And(GreaterThanOrEqual(term=day, value=first), LessThan(term=day, value=end))  # type: ignore[arg-type]
-        for first, end in month_ranges(days)
-    ]
-    return reduce(Or, ranges)
 
 
 def month_ranges(days: Sequence[date]) -> list[tuple[date, date]]:

@@ -20,22 +20,20 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import polars as pl
-import pyarrow.compute as pc
 
 from lakehouse import instruments
 from lakehouse.instruments import describe_instrument, sessions
-from lakehouse.scans import PinnedTable, is_one_of, pin_current
+from lakehouse.scans import PinnedTable, pin_current
 from lakehouse.tables.finance import GOLD_BARS_1M, SILVER_TRADES
 from spark_jobs import day_files, gold
 from spark_jobs.command_line import main
 from spark_jobs.convert import Target, target_of
-from spark_jobs.day_files import deal_rows, map_in_tasks, read_rows, rows_per_task, write_rows
+from spark_jobs.day_files import deal_rows, map_in_tasks, rows_per_task, write_rows
 from spark_jobs.finance import minutes
 from spark_jobs.finance.minutes import (
     MINUTE_US,
     SESSION_SCHEMA,
     TRADE_COLUMNS,
-    TRADE_ORDER,
     aggregate_minutes,
     complete_minutes,
     last_prices,
@@ -114,9 +112,8 @@ def write_bars(inputs: Inputs, branch: Branch, days: Sequence[date]) -> list[Dat
 
 
 def survey_day(trades: PinnedTable, day: date) -> list[Traded]:
-    """Find out what each instrument's trades of a day come to, file by file."""
-    files = trades.read_files([*TRADE_ORDER, "price", "is_outlier"], [is_one_of("event_date", [day])])
-    return [Traded(day, *row) for row in last_prices(map(pl.DataFrame, files)).rows()]
+    """Find out what each instrument's trades of a day come to."""
+    return [Traded(day, *row) for row in last_prices(trades.rows(pl.col("event_date") == day)).rows()]
 
 
 def cut_pieces(
@@ -143,49 +140,36 @@ def is_carried(close: Close | None, day: date) -> bool:
 
 def make(trades: PinnedTable, target: Target, piece: Piece) -> tuple[DataFile, ...]:
     """Make one piece's bars and write their files."""
-    conditions = (is_one_of("event_date", [piece.day]), is_one_of("instrument_id", piece.instrument_ids))
-    rows = read_rows(trades, TRADE_COLUMNS, conditions)
-    bars = complete_minutes(aggregate_minutes(rows), piece.day, piece.sessions, piece.previous_closes)
+    of_piece = pl.col("instrument_id").is_in(piece.instrument_ids)
+    rows = trades.rows(pl.col("event_date") == piece.day, of_piece).select(TRADE_COLUMNS)
+    bars = complete_minutes(aggregate_minutes(rows.collect()), piece.day, piece.sessions, piece.previous_closes)
     return write_rows(target, piece.day, bars)
 
 
 def read_state(bars: PinnedTable, day: date) -> Mapping[str, Close]:
     """Return each instrument's last traded close by the end of a day that days after it may carry on from."""
     recent = [day - timedelta(days=number) for number in range(CARRY_DAYS)]
-    columns = ("instrument_id", "event_date", "bar_start", "close", "is_filled")
-    rows = read_rows(bars, columns, [is_one_of("event_date", recent)])
-    traded = rows.filter(~pl.col("is_filled")).sort("bar_start")
-    last = traded.group_by("instrument_id").agg(pl.col("event_date").last(), pl.col("close").last())
+    traded = bars.rows(pl.col("event_date").is_in(recent), ~pl.col("is_filled")).sort("bar_start")
+    last = traded.group_by("instrument_id").agg(pl.col("event_date").last(), pl.col("close").last()).collect()
     return {instrument_id: Close(of_day, close) for instrument_id, of_day, close in last.rows()}
 
 
 def compare_trades(inputs: Inputs, branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
     """Count what the bars have more or less volume than the trades, and the minutes that a session lacks."""
-    of_days = [is_one_of("event_date", days)]
-    traded = sum(pc.sum(rows["size"]).as_py() or 0 for rows in inputs.upstream.read_files(["size"], of_days))
-    bars = pin_current(inputs.settings, GOLD_BARS_1M, branch.name)
-    columns = ("instrument_id", "event_date", "bar_start", "minutes_since_open", "volume")
-    barred, parts = Decimal(0), []
-    for rows in bars.read_files(columns, of_days):
-        barred += pc.sum(rows["volume"]).as_py() or 0
-        parts.append(count_bars(pl.DataFrame(rows)))
-    return {"volume_difference": abs(traded - barred), "grid_gaps": count_gaps(parts, branch.started_at)}
+    of_days = pl.col("event_date").is_in(days)
+    bars = pin_current(inputs.settings, GOLD_BARS_1M, branch.name).rows(of_days)
+    totals = (inputs.upstream.rows(of_days).select(pl.col("size").sum()), bars.select(pl.col("volume").sum()))
+    traded, barred = (total.collect(engine="streaming").item() for total in totals)
+    return {"volume_difference": abs(traded - barred), "grid_gaps": count_gaps(bars, branch.started_at)}
 
 
-def count_bars(bars: pl.DataFrame) -> pl.DataFrame:
-    """Find per instrument and day the minute of the first bar, and count the bars inside a session."""
-    return bars.group_by("instrument_id", "event_date").agg(
+def count_gaps(bars: pl.LazyFrame, now: datetime) -> int:
+    """Count the minutes of sessions that have no bar, from an instrument's first bar of the day on."""
+    of_days = bars.group_by("instrument_id", "event_date").agg(
         first_bar=pl.col("bar_start").min().to_physical() // MINUTE_US, inside=pl.col("minutes_since_open").count()
     )
-
-
-def count_gaps(parts: Sequence[pl.DataFrame], now: datetime) -> int:
-    """Count session minutes without a bar, from an instrument's first bar of the day on, in parts of `count_bars`."""
-    if not parts:
-        return 0
-    days = pl.concat(parts).group_by("instrument_id", "event_date")
     gaps = 0
-    for instrument_id, day, first_bar, inside in days.agg(pl.col("first_bar").min(), pl.col("inside").sum()).rows():
+    for instrument_id, day, first_bar, inside in of_days.collect(engine="streaming").rows():
         parts_of_day = session_parts(describe_instrument(instrument_id).calendar, day, now)
         gaps += sum(max(end - max(first, first_bar), 0) for _, first, end in parts_of_day) - inside
     return gaps

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -31,21 +31,19 @@ LARGEST_SUM = 1.7e38
 """Of price times size in units of 10^-16: what 127 bits hold."""
 
 
-def last_prices(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
+def last_prices(trades: pl.LazyFrame) -> pl.DataFrame:
     """Count each instrument's trades and find its last price that is no outlier: instrument_id, trades, close.
 
-    `parts` hold a day's trades between them, and are looked at one after another.
+    Trades are looked at as they stream by, twice: those of each instrument's last moment are few.
     """
-    counts, lasts = [], []
-    for trades in parts:
-        counts.append(trades.group_by("instrument_id").agg(trades=pl.len()))
-        usable = trades.filter(~pl.col("is_outlier")).sort(TRADE_ORDER)
-        lasts.append(usable.group_by("instrument_id").agg(pl.col(*TRADE_ORDER[1:], "price").last()))
-    if not counts:
-        return pl.DataFrame(schema=["instrument_id", "trades", "close"])
-    closes = pl.concat(lasts).sort(TRADE_ORDER).group_by("instrument_id").agg(close=pl.col("price").last())
-    trades_of = pl.concat(counts).group_by("instrument_id").agg(pl.col("trades").sum())
-    return trades_of.join(closes, "instrument_id", "left")
+    is_usable = ~pl.col("is_outlier")
+    counted = trades.group_by("instrument_id").agg(trades=pl.len(), ts_event=pl.col("ts_event").filter(is_usable).max())
+    counts = counted.collect(engine="streaming")
+    moments = counts.lazy().select("instrument_id", "ts_event")
+    latest = trades.filter(is_usable).join(moments, ["instrument_id", "ts_event"], "semi").select(*TRADE_ORDER, "price")
+    in_order = latest.collect(engine="streaming").sort(TRADE_ORDER)
+    closes = in_order.group_by("instrument_id").agg(close=pl.col("price").last())
+    return counts.select("instrument_id", "trades").join(closes, "instrument_id", "left")
 
 
 def aggregate_minutes(trades: pl.DataFrame) -> pl.DataFrame:

@@ -85,15 +85,17 @@ def type_fields(lines: pl.DataFrame) -> pl.DataFrame:
     bid, ask = pl.col("bid_price"), pl.col("ask_price")
     spread = (ask - bid).cast(pl.Float64)
     typed = typed.with_columns(mid_price=(bid.cast(MID) + ask.cast(MID)) / 2)
-    return typed.with_columns(spread_bps=spread / pl.col("mid_price").cast(pl.Float64) * 10_000)
+    typed = typed.with_columns(spread_bps=spread / pl.col("mid_price").cast(pl.Float64) * 10_000)
+    return typed.select(SILVER_QUOTES.digest_columns)
 
 
 def judge(lines: pl.DataFrame) -> Judged:
     """Split lines of one event day into quotes in order and rejected lines; without ids no line is another's copy."""
     parsed, rules = parse_numbers(lines), quote_rules()
+    sound = parsed.select(is_sound(rules)).to_series()
     return Judged(
-        rows=sort_rows(type_fields(parsed.filter(is_sound(rules))), SILVER_QUOTES.row_order),
-        rejected=name_broken(parsed.filter(~is_sound(rules)), rules),
+        rows=sort_rows(type_fields(parsed.filter(sound)), SILVER_QUOTES.row_order),
+        rejected=name_broken(parsed.filter(~sound), rules),
         duplicates=lines.clear(),
     )
 

@@ -83,30 +83,32 @@ def name_superseded(copies: pl.DataFrame) -> pl.DataFrame:
 
 
 def type_fields(lines: pl.DataFrame) -> pl.DataFrame:
-    """Turn the fields of lines that broke no rule into silver's columns."""
+    """Turn the fields of lines that broke no rule into silver's columns, but for is_outlier."""
     number = pl.col("raw_trade_id").cast(pl.Int64, strict=False)
-    return lines.with_columns(
+    typed = lines.with_columns(
         trade_id="raw_trade_id",
         exchange="raw_exchange",
         conditions="raw_conditions",
         is_suspicious=is_marked_suspicious(),
         sequence=pl.coalesce(number, "sequence"),
     )
+    return typed.select(name for name in SILVER_TRADES.digest_columns if name != "is_outlier")
 
 
 def judge(lines: pl.DataFrame) -> Judged:
     """Split lines of one event day, all of each instrument's, into trades in order, rejected lines and equal copies."""
     parsed, rules = parse_numbers(lines), trade_rules()
-    sound, broken = parsed.filter(is_sound(rules)), parsed.filter(~is_sound(rules))
     # Ids are compared by a hash, which is quicker; two ids with one hash only make one more to look at
     key = pl.col("instrument_id").hash() ^ pl.col("raw_trade_id").hash(seed=1)
-    may_repeat = sound.select(pl.col("raw_trade_id").is_not_null() & key.is_duplicated()).to_series()
-    copies = judge_copies(sound.filter(may_repeat))
-    kept = copies.filter(pl.col("fate") == "kept").select(sound.columns)
-    trades = type_fields(pl.concat([sound.filter(~may_repeat), kept]))
+    may_repeat = pl.col("raw_trade_id").is_not_null() & key.is_duplicated()
+    verdicts = parsed.select(sound=is_sound(rules), may_repeat=may_repeat)
+    sound, repeated = verdicts["sound"], verdicts["may_repeat"]
+    copies = judge_copies(parsed.filter(sound & repeated))
+    kept = copies.filter(pl.col("fate") == "kept")
+    trades = pl.concat([type_fields(parsed).filter(sound & ~repeated), type_fields(kept)])
     return Judged(
         rows=outliers.mark_outliers(sort_rows(trades, SILVER_TRADES.row_order)),
-        rejected=pl.concat([name_broken(broken, rules), name_superseded(copies).drop("fate")]),
+        rejected=pl.concat([name_broken(parsed.filter(~sound), rules), name_superseded(copies).drop("fate")]),
         duplicates=copies.filter(pl.col("fate") == "duplicate"),
     )
 

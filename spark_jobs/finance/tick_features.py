@@ -19,14 +19,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import pyarrow.compute as pc
 
-from lakehouse.scans import PinnedTable, is_one_of, pin_current
+from lakehouse.scans import PinnedTable, pin_current
 from lakehouse.tables.finance import GOLD_BARS_1M, GOLD_TICK_FEATURES
 from spark_jobs import day_files, gold
 from spark_jobs.command_line import main
 from spark_jobs.convert import Target, deal, target_of
-from spark_jobs.day_files import map_in_tasks, read_rows, write_rows
+from spark_jobs.day_files import map_in_tasks, write_rows
 from spark_jobs.finance import bars_1m, indicators
 from spark_jobs.finance.bars_1m import CARRY_DAYS
 from spark_jobs.finance.indicators import FEATURES, State, compute_features, decode_state, encode_state
@@ -103,8 +102,8 @@ def latest_carries(features: pl.DataFrame) -> Carries:
 def read_state(features: PinnedTable, day: date) -> Carries:
     """Return each instrument's state by the end of a day that days after it may start from."""
     recent = [day - timedelta(days=number) for number in range(CARRY_DAYS)]
-    columns = ("instrument_id", "event_date", "_carry")
-    return latest_carries(read_rows(features, columns, [is_one_of("event_date", recent)]))
+    of_days = features.rows(pl.col("event_date").is_in(recent), pl.col("_carry").is_not_null())
+    return latest_carries(of_days.select("instrument_id", "event_date", "_carry").collect())
 
 
 def write_features(inputs: Inputs, branch: Branch, days: Sequence[date]) -> list[DataFile]:
@@ -121,17 +120,14 @@ def write_features(inputs: Inputs, branch: Branch, days: Sequence[date]) -> list
 
 def count_bars(bars: PinnedTable, days: Sequence[date]) -> Mapping[str, int]:
     """Count the days' bars of each instrument."""
-    counts: dict[str, int] = {}
-    for rows in bars.read_files(["instrument_id"], [is_one_of("event_date", days)]):
-        for item in pc.value_counts(rows["instrument_id"]).to_pylist():
-            counts[item["values"]] = counts.get(item["values"], 0) + item["counts"]
-    return counts
+    counted = bars.rows(pl.col("event_date").is_in(days)).group_by("instrument_id").len()
+    return dict(counted.collect(engine="streaming").rows())
 
 
 def make(bars: PinnedTable, target: Target, days: Sequence[date], piece: Mapping[str, Carry | None]) -> list[DataFile]:
     """Compute some instruments' days, in order, and write their files."""
-    of_piece = is_one_of("instrument_id", piece)
-    rows_of_days = (read_rows(bars, COPIED, [is_one_of("event_date", [day]), of_piece]) for day in days)
+    rows = bars.rows(pl.col("instrument_id").is_in(tuple(piece))).select(COPIED)
+    rows_of_days = (rows.filter(pl.col("event_date") == day).collect() for day in days)
     carries = {instrument_id: carry for instrument_id, carry in piece.items() if carry is not None}
     return [
         file
@@ -147,10 +143,11 @@ def compare_bars(inputs: Inputs, branch: Branch, days: Sequence[date]) -> Mappin
     different = 0
     for day in days:
         sides = [
-            read_rows(table, key, [is_one_of("event_date", [day])]).with_columns(n=pl.lit(n))
+            table.rows(pl.col("event_date") == day).select(*key, n=pl.lit(n))
             for table, n in ((inputs.upstream, 1), (features, -1))
         ]
-        different += pl.concat(sides).group_by(key).agg(pl.col("n").sum()).filter(pl.col("n") != 0).height
+        summed = pl.concat(sides).group_by(key).agg(pl.col("n").sum())
+        different += summed.filter(pl.col("n") != 0).collect().height
     return {"bars_without_features": different}
 
 

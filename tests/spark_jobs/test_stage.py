@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+import polars as pl
 import pytest
+from pyspark.sql import functions as F
 
 from lakehouse.catalog import day_fingerprints, load, migrate, rows_per_day
 from lakehouse.schema import arrow_table
@@ -91,7 +93,8 @@ def files_of(branch):
 )
 def test_whole_months_selects_the_months_of_the_days(spark, days, selected):
     every_day = spark.sql("SELECT explode(sequence(DATE '2023-12-01', DATE '2025-02-28')) AS event_date")
-    found = every_day.where(whole_months(GOLD_LOAD_HOURLY, days)).selectExpr(
-        "min(event_date)", "max(event_date)", "count(*)"
-    )
-    assert list(map(tuple, found.collect())) == selected
+    in_spark = every_day.where(whole_months(F.col("event_date"), days))
+    in_polars = pl.from_arrow(every_day.toArrow()).filter(whole_months(pl.col("event_date"), days))
+    for found in (pl.from_arrow(in_spark.toArrow()), in_polars):
+        days_found = found["event_date"]
+        assert [(days_found.min(), days_found.max(), len(days_found))] == selected

@@ -64,10 +64,9 @@ def trade_frame(trades: Sequence[tuple]) -> pl.DataFrame:
 
 
 def surveyed(trades: pl.DataFrame) -> list[list[Traded]]:
-    """What the tasks of the first pass tell of each day, in order; a day's trades lie in two files."""
+    """What the tasks of the first pass tell of each day, in order."""
     days = trades.partition_by("event_date", as_dict=True, maintain_order=True)
-    files = {day: (rows[::2], rows[1::2]) for (day,), rows in sorted(days.items())}
-    return [[Traded(day, *row) for row in last_prices(parts).rows()] for day, parts in files.items()]
+    return [[Traded(day, *row) for row in last_prices(rows.lazy()).rows()] for (day,), rows in sorted(days.items())]
 
 
 def bars_of(trades: pl.DataFrame, sessions: Sequence[tuple], closes: Mapping[str, Close] | None = None) -> pl.DataFrame:
