@@ -64,6 +64,18 @@ fi
 """
 
 
+LATE_COMPILER = tuple(
+    f"-XX:Tier4{name}Threshold={10 * usual}"
+    for name, usual in {"Invocation": 5_000, "MinInvocation": 600, "Compile": 15_000, "BackEdge": 40_000}.items()
+)
+"""The JVM's second compiler begins ten times as late as usual: compiling costs a day's job more than it gains. A day's
+ticks take 2.4 of 18 CPU seconds less, a month's volume profiles and correlations in Spark SQL 9 to 19 % less; forty
+times as late, profiles are as slow as before, and without that compiler correlations take 2.6 times as long.
+"""
+JAVA_OPTIONS = ("-Xlog:cds=off", "-Xlog:cds+dynamic=off", *LATE_COMPILER)
+"""Besides the class archive: no word about it where it does not fit."""
+
+
 def spark_home() -> Path:
     """Return the folder of pip's pyspark.
 
@@ -84,7 +96,7 @@ def spark_defaults(jars: Sequence[Jar], jar_folder: Path, home: Path, archive: P
         # that stands behind a folder on the class path
         "spark.driver.extraClassPath": os.pathsep.join([*paths, f"{home}/jars/*"]),
         "spark.executor.extraClassPath": os.pathsep.join(paths),
-        "spark.driver.defaultJavaOptions": f'"-XX:SharedArchiveFile={archive}" -Xlog:cds=off -Xlog:cds+dynamic=off',
+        "spark.driver.defaultJavaOptions": " ".join((f'"-XX:SharedArchiveFile={archive}"', *JAVA_OPTIONS)),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.catalogImplementation": "in-memory",

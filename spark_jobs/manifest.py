@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-from lakehouse.catalog import load
 from lakehouse.days import NO_DAY
 from lakehouse.errors import BadInputError
+from lakehouse.scans import pin_current
 from lakehouse.settings import Settings
 from lakehouse.tables.finance import BRONZE_FILES
 
@@ -64,13 +64,10 @@ class Entry:
 
 def read_manifest(settings: Settings) -> list[Entry]:
     """Read every row of bronze.files on `main`."""
-    table = load(settings, BRONZE_FILES).scan().to_arrow().select(list(BRONZE_FILES.column_names))
+    rows = pin_current(settings, BRONZE_FILES).rows().select(BRONZE_FILES.column_names).collect()
     names = [name.lstrip("_") for name in BRONZE_FILES.column_names]
-    entries = []
-    for row in table.to_pylist():
-        values = dict(zip(names, row.values(), strict=True))
-        entries.append(Entry(**{**values, "event_dates": tuple(values["event_dates"])}))
-    return entries
+    entries = (dict(zip(names, row, strict=True)) for row in rows.iter_rows())
+    return [Entry(**{**values, "event_dates": tuple(values["event_dates"])}) for values in entries]
 
 
 def touched_event_days(settings: Settings, delivery_days: Iterable[date], datasets: Iterable[str]) -> tuple[date, ...]:

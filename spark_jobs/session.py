@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from threading import Thread
 
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
@@ -83,6 +85,7 @@ def session_options(settings: Settings) -> dict[str, str]:
         "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
         "spark.redaction.regex": "(?i)secret|password|passwd|token|credential|access[.-]?key",
         "spark.executorEnv.POLARS_MAX_THREADS": "1",  # a task is one core
+        "spark.python.daemon.module": "spark_jobs.worker_daemon",
         **catalog_options(settings),
     }
 
@@ -96,17 +99,27 @@ def submitted_master() -> str | None:
 
 def build_session(name: str, settings: Settings) -> SparkSession:
     """Start or join the session; a master given to spark-submit wins over the settings'."""
-    builder = SparkSession.builder.appName(name)
+    options = {"spark.app.name": name, **session_options(settings)}
     master = submitted_master() if "PYSPARK_GATEWAY_PORT" in os.environ else None
     if master is None:  # not under spark-submit, so nobody has named a master
         master = settings.spark_master
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        builder = builder.master(master).config("spark.driver.memory", settings.driver_memory)
+        options |= {"spark.master": master, "spark.driver.memory": settings.driver_memory}
     if master.startswith("local"):  # nothing but this process needs to reach the driver
-        builder = builder.config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1")
-    for key, value in session_options(settings).items():
-        builder = builder.config(key, value)
-    session = builder.getOrCreate()
+        options |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    start_workers(SparkContext.getOrCreate(SparkConf().setAll(list(options.items()))))
+    session = SparkSession.builder.config(map=options).getOrCreate()
     connect_catalog(session, settings)
     session.sparkContext.setLogLevel("FATAL")  # a failure is told once, by the job, in one line
     return session
+
+
+def start_workers(context: SparkContext) -> None:
+    """Have Python workers started while the session is still being made and the job plans; nothing waits for them."""
+
+    def start() -> None:
+        with suppress(Exception):  # what is wrong with them, the first task that needs one tells
+            cores = context.defaultParallelism
+            context.parallelize(range(cores), cores).foreach(bool)
+
+    Thread(target=start, name="start-workers", daemon=True).start()
