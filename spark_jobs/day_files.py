@@ -14,19 +14,17 @@ from lakehouse.schema import arrow_schema
 from spark_jobs.convert import ROW_GROUP_ROWS, TASKS_PER_CORE, FileWriter, Target, deal, settle_worker
 from spark_jobs.stage import DataFile
 
-ROWS_PER_TASK = 1_000_000
-"""Two to three kilobytes of memory each while lines of silver are judged, in as many tasks at once as there are cores.
-A third of it takes a quarter less memory in all and a tenth more time. The rows of an instrument's day are never split:
-where it has more, its task takes as much more memory.
-"""
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def rows_per_task(days: Iterable[Mapping[str, int]], cores: int) -> int:
-    """Say how many rows a task may have, so that it fits and every core has one; `days` are rows by instrument."""
-    return min(ROWS_PER_TASK, sum(sum(rows.values()) for rows in days) // cores + 1)
+def rows_per_task(days: Iterable[Mapping[str, int]], cores: int, limit: int) -> int:
+    """Say how many rows a task may have: at most the limit, and so many that every core has a task.
+
+    `days` are rows by instrument. Those of an instrument's day are never split: where it has more than the limit, its
+    task takes as much more memory.
+    """
+    return min(limit, sum(sum(rows.values()) for rows in days) // cores + 1)
 
 
 def deal_rows(rows: Mapping[str, int], most: int) -> list[tuple[str, ...]]:

@@ -26,6 +26,9 @@ from spark_jobs.publish import Attempt, Write
 from spark_jobs.silver import FILE_DAY, Counts, SilverTables, accepted_lines
 from spark_jobs.stage import Branch, DataFile, stage_files
 
+LINES_PER_TASK = 500_000
+"""About 1.2 kB of memory each while they are judged, in as many tasks at once as there are cores."""
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -122,7 +125,7 @@ def cut_pieces(entries: Sequence[Entry], days: Sequence[date], cores: int) -> li
             lines = expected[day]
             lines[entry.instrument_id] = lines.get(entry.instrument_id, 0) + entry.rows // len(entry.event_dates) + 1
             hashes[day].add(entry.source_sha256)
-    most = rows_per_task(expected.values(), cores)
+    most = rows_per_task(expected.values(), cores, LINES_PER_TASK)
     return [
         Piece(day, group, tuple(sorted(hashes[day])))
         for day, lines in expected.items()

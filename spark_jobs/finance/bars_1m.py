@@ -43,6 +43,8 @@ from spark_jobs.stage import Branch, DataFile
 
 CARRY_DAYS = 10
 """How many days back a close may be carried from; no declared venue closes for that long."""
+TRADES_PER_TASK = 1_000_000
+"""Half a kilobyte of memory each."""
 
 
 class Close(NamedTuple):
@@ -122,7 +124,7 @@ def cut_pieces(
     """Cut the days, in order, into pieces that fit a task and give every core some; `closes` are those before them."""
     carried = dict(closes)
     trades_of_days = [{each.instrument_id: each.trades for each in traded} for traded in surveyed]
-    most = rows_per_task(trades_of_days, cores)
+    most = rows_per_task(trades_of_days, cores, TRADES_PER_TASK)
     pieces = []
     for traded, trades in zip(surveyed, trades_of_days, strict=True):
         for group in deal_rows(trades, most):

@@ -10,6 +10,7 @@ import polars as pl
 
 from lakehouse.errors import BadInputError
 from lakehouse.tables.finance import GOLD_BARS_1M
+from spark_jobs.day_files import sort_rows
 
 TRADE_COLUMNS = ("instrument_id", "ts_event", "sequence", "delivery_date", "price", "size", "is_outlier")
 TRADE_ORDER = ("instrument_id", "ts_event", "sequence", "delivery_date")
@@ -52,7 +53,7 @@ def aggregate_minutes(trades: pl.DataFrame) -> pl.DataFrame:
     Raises:
         BadInputError: a minute's traded value is too large to be added up exactly.
     """
-    timed = trades.sort(TRADE_ORDER).with_columns(minute=pl.col("ts_event").to_physical() // MINUTE_US)
+    timed = sort_rows(trades, TRADE_ORDER).with_columns(minute=pl.col("ts_event").to_physical() // MINUTE_US)
     timed = timed.with_columns(run=pl.struct(MINUTE).rle_id())  # in order a minute is a run, whose number groups faster
     usable = timed.filter(~pl.col("is_outlier")).with_columns(value=unscaled("price") * unscaled("size"))
     prices = usable.group_by("run").agg(

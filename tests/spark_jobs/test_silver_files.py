@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from lakehouse.catalog import read_log
 from lakehouse.tables.finance import SILVER_TRADES, SILVER_TRADES_REJECTED
 from lakehouse.tables.logs import FILE_BALANCES
-from spark_jobs import day_files
+from spark_jobs import day_files, silver_files
 from spark_jobs.finance import bronze_trades, silver_trades
 from spark_jobs.manifest import Entry
 from spark_jobs.silver_files import Piece, cut_pieces
@@ -25,7 +25,7 @@ def entry(instrument_id: str, sha256: str, rows: int, *days: date) -> Entry:
 
 
 def test_cut_pieces_keeps_an_instruments_day_whole_and_names_the_days_files(monkeypatch):
-    monkeypatch.setattr(day_files, "ROWS_PER_TASK", 100)
+    monkeypatch.setattr(silver_files, "LINES_PER_TASK", 100)
     entries = [
         entry("A.X", "a", 180, DAY, NEXT_DAY),  # 90 lines a day
         entry("B.X", "b", 60, DAY),
@@ -55,7 +55,7 @@ def test_silver_files_of_many_pieces_equal_those_of_one(make_lake, binance_zip, 
             binance_zip(lake.landing, symbol, DAY, [*lines, lines[3], (5, "101", "1", noon), "nonsense"])
         assert lake.run(bronze_trades.JOB).exit_code == 0
         assert lake.run(silver_trades.JOB).exit_code == 0
-        monkeypatch.setattr(day_files, "ROWS_PER_TASK", 1)
+        monkeypatch.setattr(silver_files, "LINES_PER_TASK", 1)
         monkeypatch.setattr(day_files, "TASKS_PER_CORE", 1)  # a task makes several pieces, of one day too
     for table in (SILVER_TRADES, SILVER_TRADES_REJECTED):
         assert whole.digest(table) == cut.digest(table)

@@ -17,7 +17,7 @@ import pytest
 
 from lakehouse.errors import BadInputError
 from lakehouse.tables.finance import GOLD_BARS_1M
-from spark_jobs import day_files
+from spark_jobs.finance import bars_1m
 from spark_jobs.finance.bars_1m import CARRY_DAYS, Close, Traded, cut_pieces, session_frame
 from spark_jobs.finance.minutes import SESSION_SCHEMA, aggregate_minutes, complete_minutes, last_prices
 
@@ -222,7 +222,7 @@ def test_bars_of_a_day_of_outliers_alone_carry_on_what_was_before():
 
 
 def test_cut_pieces_bounds_a_tasks_trades_and_keeps_an_instruments_day_whole(monkeypatch):
-    monkeypatch.setattr(day_files, "ROWS_PER_TASK", 100)
+    monkeypatch.setattr(bars_1m, "TRADES_PER_TASK", 100)
     days = [
         [Traded(DAY, "A.X", 180, Decimal(1)), Traded(DAY, "B.X", 60, None), Traded(DAY, "C.X", 40, Decimal(3))],
         [],  # a day that has lost its trades
