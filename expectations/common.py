@@ -26,6 +26,13 @@ UNBALANCED_FILES = FactRule(
     query="SELECT * FROM quality.file_balances WHERE run_id = '{run_id}' AND NOT is_balanced",
 )
 
+MANIFEST_LINES = FactRule(
+    "manifest_line_difference",
+    "critical",
+    "Every line that the manifest counts in a file was looked at, where all days of the file are.",
+    query="SELECT delivery_date, instrument_id, _source_file, verdict, rows FROM bronze.files ORDER BY delivery_date",
+)
+
 ROWS_PER_DAY = FactRule(
     "rows_per_day_ratio",
     "warning",

@@ -176,7 +176,24 @@ def balance(
     }
     # Of every delivery: a row of one that is not accepted any more is what the balance is there to find
     names = {entry.source_sha256: entry.source_file for entry in manifest.read_manifest(attempt.settings)}
-    return record_balance(attempt, tables.table, names, counted)
+    balanced = record_balance(attempt, tables.table, names, counted)
+    return {**balanced, "manifest_line_difference": line_difference(entries, days, counted["lines_in"])}
+
+
+def line_difference(entries: Sequence[Entry], days: Sequence[date], lines: Counts) -> int:
+    """Count the lines by which files differ from what the manifest counted when they were loaded.
+
+    The reader that a run trusts for its lines counts them for the balance, too; this would show what it leaves out. It
+    is known of files of which every day is among these.
+    """
+    expected: dict[str, int] = {}
+    for entry in entries:
+        expected[entry.source_sha256] = expected.get(entry.source_sha256, 0) + entry.rows
+    partly = {entry.source_sha256 for entry in entries if not set(entry.event_dates) <= set(days)}
+    found: dict[str, int] = {}
+    for (_, sha256), number in lines.items():
+        found[sha256] = found.get(sha256, 0) + number
+    return sum(abs(rows - found.get(sha256, 0)) for sha256, rows in expected.items() if sha256 not in partly)
 
 
 def accepted_lines(days: Sequence[date], hashes: Sequence[str]) -> tuple[pl.Expr, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from expectations.common import ROWS_PER_DAY, UNBALANCED_FILES, rejected_ratio
+from expectations.common import MANIFEST_LINES, ROWS_PER_DAY, UNBALANCED_FILES, rejected_ratio
 from expectations.declared import declared_rules
 from expectations.energy.common import CIVIL_DAY, DELIVERY_DAY
 from expectations.rules import FactRule, Suite, row_rule
@@ -57,6 +57,7 @@ SUITE = Suite(
     ),
     fact_rules=(
         UNBALANCED_FILES,
+        MANIFEST_LINES,
         ROWS_PER_DAY,
         rejected_ratio(SILVER_POWER_READINGS_REJECTED),
         FactRule(

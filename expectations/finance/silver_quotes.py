@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from expectations.common import ROWS_PER_DAY, UNBALANCED_FILES, rejected_ratio
+from expectations.common import MANIFEST_LINES, ROWS_PER_DAY, UNBALANCED_FILES, rejected_ratio
 from expectations.declared import declared_rules
 from expectations.finance.common import EVENT_DAY
 from expectations.rules import Suite, row_rule
@@ -34,5 +34,5 @@ SUITE = Suite(
             "(spread_bps IS NULL) <> (mid_price IS NULL)",
         ),
     ),
-    fact_rules=(UNBALANCED_FILES, ROWS_PER_DAY, rejected_ratio(SILVER_QUOTES_REJECTED)),
+    fact_rules=(UNBALANCED_FILES, MANIFEST_LINES, ROWS_PER_DAY, rejected_ratio(SILVER_QUOTES_REJECTED)),
 )

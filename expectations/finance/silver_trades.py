@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from expectations.common import ROWS_PER_DAY, UNBALANCED_FILES, rejected_ratio
+from expectations.common import MANIFEST_LINES, ROWS_PER_DAY, UNBALANCED_FILES, rejected_ratio
 from expectations.declared import declared_rules
 from expectations.finance.common import EVENT_DAY
 from expectations.rules import Suite
@@ -11,5 +11,5 @@ from lakehouse.tables.finance import SILVER_TRADES, SILVER_TRADES_REJECTED
 SUITE = Suite(
     SILVER_TRADES,
     rules=(*declared_rules(SILVER_TRADES), EVENT_DAY),
-    fact_rules=(UNBALANCED_FILES, ROWS_PER_DAY, rejected_ratio(SILVER_TRADES_REJECTED)),
+    fact_rules=(UNBALANCED_FILES, MANIFEST_LINES, ROWS_PER_DAY, rejected_ratio(SILVER_TRADES_REJECTED)),
 )

@@ -25,7 +25,13 @@ from lakehouse.tables import find_table
 TRADES = find_table("silver.trades")
 TRADES_SUITE = suite_for(TRADES)
 REJECTED = find_table("silver.trades_rejected")
-FACTS = {"unbalanced_files": 0, "rows_trailing_week_mean": None, "lines_in": 300, "rows_rejected": 3}
+FACTS = {
+    "unbalanced_files": 0,
+    "manifest_line_difference": 0,
+    "rows_trailing_week_mean": None,
+    "lines_in": 300,
+    "rows_rejected": 3,
+}
 DAY = date(2024, 8, 8)
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
+import polars as pl
+
 from lakehouse.catalog import read_log
-from lakehouse.tables.finance import SILVER_TRADES, SILVER_TRADES_REJECTED
+from lakehouse.scans import pin_current
+from lakehouse.tables.finance import BRONZE_TRADES, SILVER_TRADES, SILVER_TRADES_REJECTED
 from lakehouse.tables.logs import FILE_BALANCES
-from spark_jobs import day_files, silver_files
+from spark_jobs import day_files, silver, silver_files
 from spark_jobs.finance import bronze_trades, silver_trades
 from spark_jobs.manifest import Entry
+from spark_jobs.silver import line_difference
 from spark_jobs.silver_files import Piece, cut_pieces
 
 DAY = date(2024, 8, 8)
@@ -62,3 +66,47 @@ def test_silver_files_of_many_pieces_equal_those_of_one(make_lake, binance_zip, 
     balance = read_log(cut.settings, FILE_BALANCES)
     counted = ("lines_in", "rows_out", "rows_rejected", "rows_duplicate", "is_balanced")
     assert set(zip(*(balance.column(name).to_pylist() for name in counted), strict=True)) == {(43, 40, 2, 1, True)}
+
+
+def test_line_difference_compares_files_of_which_every_day_is_looked_at():
+    entries = [entry("A.X", "a", 180, DAY, NEXT_DAY), entry("B.X", "b", 60, DAY), entry("C.X", "b", 40, DAY)]
+    lines = {(DAY, "a"): 90, (DAY, "b"): 98}
+    assert line_difference(entries, [DAY], lines) == 2
+    assert line_difference(entries, [DAY, NEXT_DAY], {**lines, (NEXT_DAY, "a"): 95}) == 7
+    assert line_difference(entries, [NEXT_DAY], {}) == 0
+
+
+def test_silver_is_not_published_where_lines_are_neither_read_nor_counted(make_lake, binance_zip, monkeypatch):
+    lake = make_lake("short")
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        binance_zip(lake.landing, symbol, DAY, [(number, "100", "1", datetime(2024, 8, 8, 12)) for number in range(9)])
+    assert lake.run(bronze_trades.JOB).exit_code == 0
+    with monkeypatch.context() as patched:
+        for module in (silver, silver_files):  # as if the reader took a file for one without such rows
+            patched.setattr(module, "accepted_lines", lambda *_: [pl.col("instrument_id") == "BTCUSDT.BINANCE"])
+        outcome = lake.run(silver_trades.JOB)
+    assert (outcome.exit_code, lake.main(SILVER_TRADES)) == (3, None)
+    assert "manifest_line_difference" in outcome.message
+    assert lake.run(silver_trades.JOB).exit_code == 0
+
+
+def test_rows_are_those_that_spark_left_when_it_rewrote_files_and_deleted_rows(make_lake, binance_zip):
+    lake = make_lake("rewritten")
+    noon = datetime(2024, 8, 8, 12)
+    binance_zip(lake.landing, "BTCUSDT", DAY, [(number, "100.5", "0.25", noon) for number in range(9)])
+    for job in (bronze_trades.JOB, silver_trades.JOB):
+        assert lake.run(job).exit_code == 0
+    before = {table: pin_current(lake.settings, table).rows().collect() for table in (BRONZE_TRADES, SILVER_TRADES)}
+    for table, rows in before.items():
+        lake.spark.sql(
+            f"CALL lakehouse.system.rewrite_data_files(table => '{table.identifier}', "
+            "options => map('rewrite-all', 'true'))"
+        )
+        assert pin_current(lake.settings, table).rows().collect().sort(table.row_order).equals(rows)
+    lake.spark.sql(
+        f"ALTER TABLE {SILVER_TRADES.full_name} SET TBLPROPERTIES ('format-version' = '2', "
+        "'write.delete.mode' = 'merge-on-read')"
+    )
+    lake.spark.sql(f"DELETE FROM {SILVER_TRADES.full_name} WHERE trade_id IN ('3', '4')")  # noqa: S608  # a constant
+    left = pin_current(lake.settings, SILVER_TRADES).rows().select(pl.col("trade_id").sort()).collect()
+    assert left.to_series().to_list() == ["0", "1", "2", "5", "6", "7", "8"]
