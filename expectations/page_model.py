@@ -12,7 +12,7 @@ from typing import Any
 from expectations import SUITES, find_suite
 from expectations.queries import query_command
 from expectations.report import Sample, document_path
-from lakehouse.days import Unit, format_days, parse_days
+from lakehouse.days import NO_DAY, Unit, format_days, parse_days
 from lakehouse.settings import Settings
 
 Row = Mapping[str, Any]
@@ -120,7 +120,7 @@ def read_audit(settings: Settings, checks: list[Row], days: Iterable[Unit]) -> A
         run_id=first["run_id"],
         snapshot_id=first["snapshot_id"],
         checked_at=time_text(max(row["checked_at"] for row in checks)),
-        days=format_days(days).replace("..", " to ").replace(",", ", "),
+        days=days_text(days),
         rows=number_text(first["rows_evaluated"]),
         rules=len(checks),
         rules_held=sum(row["is_passed"] for row in checks),
@@ -132,6 +132,14 @@ def read_audit(settings: Settings, checks: list[Row], days: Iterable[Unit]) -> A
         ),
         document=path if document else None,
     )
+
+
+def days_text(days: Iterable[Unit]) -> str:
+    """Write what an audit looked at; deliveries that have no day, as those of image sets, stand in the manifest only."""
+    given = tuple(days)
+    if given == (NO_DAY,):
+        return "deliveries without a day"
+    return format_days(given).replace("..", " to ").replace(",", ", ")
 
 
 def failed_rule(check: Row, document: Row) -> FailedRule:

@@ -11,12 +11,13 @@ import pytest
 from expectations import suite_for
 from expectations.judge import expectation_type, judge_rule, suite_result
 from expectations.measure import Measurement
-from expectations.page_model import judge_state
+from expectations.page_model import days_text, judge_state
 from expectations.pages import build_index
 from expectations.queries import failed_rows_query
 from expectations.report import AuditReport, CheckResult, Sample
 from lakehouse.catalog import append_log, migrate
 from lakehouse.connection import open_catalog
+from lakehouse.days import NO_DAY, Unit
 from lakehouse.schema import arrow_table
 from lakehouse.settings import Settings, read_settings
 from lakehouse.tables import find_table
@@ -238,3 +239,16 @@ def test_judge_state_forgets_a_stopped_run_that_a_later_one_made_good() -> None:
     ]
     assert judge_state([], runs).headline == "Everything that was published passed its audit"
     assert judge_state([], runs[:1]).headline == "1 job was stopped: finance.bars_1m"
+
+
+@pytest.mark.parametrize(
+    ("days", "shown"),
+    [
+        ([date(2024, 8, 8), date(2024, 8, 9), date(2024, 8, 12)], "2024-08-08 to 2024-08-09, 2024-08-12"),
+        (["digits", "mnist"], "digits, mnist"),
+        ([NO_DAY], "deliveries without a day"),
+        ([], ""),
+    ],
+)
+def test_days_text_says_what_an_audit_looked_at(days: list[Unit], shown: str) -> None:
+    assert days_text(days) == shown
