@@ -135,7 +135,7 @@ def read_audit(settings: Settings, checks: list[Row], days: Iterable[Unit]) -> A
 
 
 def days_text(days: Iterable[Unit]) -> str:
-    """Write what an audit looked at; deliveries that have no day, as those of image sets, stand in the manifest only."""
+    """Write what an audit looked at; the manifest also has deliveries without a day, such as image sets."""
     given = tuple(days)
     if given == (NO_DAY,):
         return "deliveries without a day"
