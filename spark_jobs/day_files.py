@@ -1,4 +1,4 @@
-"""What Spark tasks share that make a day's rows in Polars: their share of the rows, reading, and writing data files."""
+"""What Spark tasks share that make a day's rows in Polars: their share of the rows, and writing data files."""
 
 from __future__ import annotations
 
