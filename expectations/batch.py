@@ -30,7 +30,7 @@ from lakehouse.tables import Table
 NAME = "batch"
 """What the rows are called in SQL."""
 
-MEMORY = "2GB"
+MEMORY = "1GB"
 """Of DuckDB; what exceeds it goes to a temporary folder."""
 
 
