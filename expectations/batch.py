@@ -63,7 +63,7 @@ class Batch:
 @contextmanager
 def open_batch(staged: PinnedTable, table: Table, days: Sequence[Unit], threads: int) -> Iterator[Batch]:
     """Open the rows of the days that a snapshot replaced; all rows of a table that is replaced whole."""
-    scan = staged.scan(rows_of(table, days))
+    scan = staged.scan(days_filter(table, days))
     types = {field.name: spelled_type(field.field_type) for field in scan.table_metadata.schema().fields}
     with (
         tempfile.TemporaryDirectory(prefix="lakehouse-audit-") as scratch,
@@ -76,7 +76,7 @@ def open_batch(staged: PinnedTable, table: Table, days: Sequence[Unit], threads:
         yield Batch(connection, types)
 
 
-def rows_of(table: Table, days: Sequence[Unit]) -> BooleanExpression:
+def days_filter(table: Table, days: Sequence[Unit]) -> BooleanExpression:
     """Select the days' rows, as PyIceberg takes it; all of a table that is replaced whole."""
     if table.replaced_by is None or not days:
         return AlwaysTrue()
@@ -86,15 +86,15 @@ def rows_of(table: Table, days: Sequence[Unit]) -> BooleanExpression:
 def select_scan(connection: duckdb.DuckDBPyConnection, scan: DataScan, settings: Settings) -> str:
     """Return a SELECT over a scan's files, which may hold other rows, too."""
     tasks, schema = list(scan.plan_files()), scan.table_metadata.schema()
-    locations = [task.file.file_path for task in tasks]
-    paths = [local_path(location) for location in locations]
-    if not any(task.delete_files for task in tasks) and None not in paths:
-        return select_files(connection, schema, [path for path in paths if path is not None])
     if any(task.delete_files for task in tasks):  # deleted rows are PyIceberg's to leave out
         rows = ArrowScan(scan.table_metadata, scan.io, schema, scan.row_filter).to_table(tasks)
         connection.register("scanned", rows)
-    else:
-        opened = [open_filesystem(location, settings) for location in locations]
-        columns = schema_to_pyarrow(schema, include_field_ids=False)
-        connection.register("scanned", ds.dataset([path for _, path in opened], columns, filesystem=opened[0][0]))
+        return "SELECT * FROM scanned"
+    locations = [task.file.file_path for task in tasks]
+    paths = [path for path in map(local_path, locations) if path is not None]
+    if len(paths) == len(locations):
+        return select_files(connection, schema, paths)
+    opened = [open_filesystem(location, settings) for location in locations]
+    columns = schema_to_pyarrow(schema, include_field_ids=False)
+    connection.register("scanned", ds.dataset([path for _, path in opened], columns, filesystem=opened[0][0]))
     return "SELECT * FROM scanned"

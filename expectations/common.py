@@ -12,11 +12,15 @@ REASON_GIVEN = row_rule(
     "trim(rule) = '' OR trim(reason) = ''",
 )
 
+FILES_QUERY = (
+    "SELECT delivery_date, instrument_id, _source_file, verdict, rows FROM bronze.files ORDER BY delivery_date"
+)
+
 MANIFEST_ROWS = FactRule(
     "manifest_row_difference",
     "critical",
     "Every line that the manifest counts is in the table, and no other.",
-    query="SELECT delivery_date, instrument_id, _source_file, verdict, rows FROM bronze.files ORDER BY delivery_date",
+    query=FILES_QUERY,
 )
 
 UNBALANCED_FILES = FactRule(
@@ -30,7 +34,7 @@ MANIFEST_LINES = FactRule(
     "manifest_line_difference",
     "critical",
     "Every line that the manifest counts in a file was looked at, where all days of the file are.",
-    query="SELECT delivery_date, instrument_id, _source_file, verdict, rows FROM bronze.files ORDER BY delivery_date",
+    query=FILES_QUERY,
 )
 
 ROWS_PER_DAY = FactRule(

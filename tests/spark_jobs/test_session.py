@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import psutil
+
 from lakehouse.settings import read_settings
 from spark_jobs.session import catalog_secrets, session_options
 
@@ -76,3 +81,17 @@ def test_where_no_keys_are_given_the_stores_own_chain_finds_them():
 
 def test_embedded_session_has_no_secret_to_be_told():
     assert catalog_secrets(read_settings({})) == {}
+
+
+def test_workers_are_forked_from_the_process_that_has_loaded_what_tasks_need(spark):
+    def parents(_):
+        return [psutil.Process().parent().cmdline()]
+
+    (command,) = spark.sparkContext.parallelize([0], 1).mapPartitions(parents).collect()
+    assert "spark_jobs.worker_daemon" in command
+
+
+def test_that_process_has_no_thread_pool_of_polars_to_fork():
+    loaded = "import sys, spark_jobs.worker_daemon; print(*(name in sys.modules for name in ('pyiceberg', 'polars')))"
+    done = subprocess.run([sys.executable, "-c", loaded], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "False"]

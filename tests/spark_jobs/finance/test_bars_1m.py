@@ -64,9 +64,12 @@ def trade_frame(trades: Sequence[tuple]) -> pl.DataFrame:
 
 
 def surveyed(trades: pl.DataFrame) -> list[list[Traded]]:
-    """What the tasks of the first pass tell of each day, in order."""
+    """What the tasks of the first pass tell of each day, in order, whatever order the trades are read in."""
     days = trades.partition_by("event_date", as_dict=True, maintain_order=True)
-    return [[Traded(day, *row) for row in last_prices(rows.lazy()).rows()] for (day,), rows in sorted(days.items())]
+    return [
+        [Traded(day, *row) for row in last_prices(rows.reverse().lazy()).rows()]
+        for (day,), rows in sorted(days.items())
+    ]
 
 
 def bars_of(trades: pl.DataFrame, sessions: Sequence[tuple], closes: Mapping[str, Close] | None = None) -> pl.DataFrame:
@@ -93,6 +96,20 @@ def shown(bars: pl.DataFrame) -> list[str]:
         bar = f"{row['instrument_id']} {row['bar_start']:%d %H:%M} {prices}, {counts}, vwap {row['vwap']}{filled}"
         lines.append(f"{bar}, {row['minutes_since_open']}")
     return lines
+
+
+def test_last_prices_orders_trades_of_one_moment_in_whatever_order_they_are_read():
+    trades = trade_frame(
+        [
+            trade("A", DAY, "10:00:00.5", 3, "10"),
+            trade("A", DAY, "10:00:00.5", 9, "11", delivery_date=NEXT),
+            trade("A", DAY, "10:00:00.5", 9, "12"),
+            trade("A", DAY, "10:00:00.7", 1, "99", is_outlier=True),
+            trade("B", DAY, "09:00:00", 1, "99", is_outlier=True),
+        ]
+    )
+    for read in (trades, trades.reverse()):
+        assert sorted(last_prices(read.lazy()).rows()) == [("A", 4, Decimal(11)), ("B", 1, None)]
 
 
 def test_bars_order_trades_leave_outliers_out_of_prices_and_fill_the_session():
