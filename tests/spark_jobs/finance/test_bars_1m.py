@@ -104,12 +104,13 @@ def test_last_prices_orders_trades_of_one_moment_in_whatever_order_they_are_read
             trade("A", DAY, "10:00:00.5", 3, "10"),
             trade("A", DAY, "10:00:00.5", 9, "11", delivery_date=NEXT),
             trade("A", DAY, "10:00:00.5", 9, "12"),
+            trade("A", DAY, "10:00:00.5", 10, "98", is_outlier=True),
             trade("A", DAY, "10:00:00.7", 1, "99", is_outlier=True),
             trade("B", DAY, "09:00:00", 1, "99", is_outlier=True),
         ]
     )
     for read in (trades, trades.reverse()):
-        assert sorted(last_prices(read.lazy()).rows()) == [("A", 4, Decimal(11)), ("B", 1, None)]
+        assert sorted(last_prices(read.lazy()).rows()) == [("A", 5, Decimal(11)), ("B", 1, None)]
 
 
 def test_bars_order_trades_leave_outliers_out_of_prices_and_fill_the_session():
