@@ -19,7 +19,9 @@ Row = Mapping[str, Any]
 
 STOPPED = ("audit failed", "bad input", "conflict", "unavailable", "crash")
 """Outcomes of a run that published nothing."""
-TONES = {"published": "good", "done already": "good", "quarantined": "warn"} | dict.fromkeys(STOPPED, "bad")
+TONES = {"published": "good", "done already": "good", "audited": "good", "quarantined": "warn"} | dict.fromkeys(
+    STOPPED, "bad"
+)
 SHOWN_RUNS = 30
 NAMED_JOBS = 3
 """Jobs that fit into the headline."""

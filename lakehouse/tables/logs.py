@@ -14,6 +14,7 @@ OUTCOMES = (
     "unavailable",
     "crash",
     "dry run",
+    "audited",
 )
 
 CALLER = "spark.lakehouse.caller"
