@@ -139,9 +139,9 @@ def read_audit(settings: Settings, checks: list[Row], days: Iterable[Unit]) -> A
 def days_text(days: Iterable[Unit]) -> str:
     """Write what an audit looked at; the manifest also has deliveries without a day, such as image sets."""
     given = tuple(days)
-    if given == (NO_DAY,):
-        return "deliveries without a day"
-    return format_days(given).replace("..", " to ").replace(",", ", ")
+    known = format_days(day for day in given if day != NO_DAY).replace("..", " to ").replace(",", ", ")
+    parts = [known, "deliveries without a day" if NO_DAY in given else ""]
+    return ", ".join(part for part in parts if part)
 
 
 def failed_rule(check: Row, document: Row) -> FailedRule:

@@ -247,6 +247,7 @@ def test_judge_state_forgets_a_stopped_run_that_a_later_one_made_good() -> None:
         ([date(2024, 8, 8), date(2024, 8, 9), date(2024, 8, 12)], "2024-08-08 to 2024-08-09, 2024-08-12"),
         (["digits", "mnist"], "digits, mnist"),
         ([NO_DAY], "deliveries without a day"),
+        ([NO_DAY, date(2024, 8, 8)], "2024-08-08, deliveries without a day"),
         ([], ""),
     ],
 )
