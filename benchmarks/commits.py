@@ -33,18 +33,18 @@ from typing import Any
 
 import psutil
 
-from lakehouse.catalog import append_log, load, require_tables
-from lakehouse.connection import open_catalog
-from lakehouse.settings import Settings, settings
+from lakehouse.config.settings import Settings, settings
+from lakehouse.lake.catalog import append_log, load, require_tables
+from lakehouse.lake.connection import open_catalog
 from lakehouse.tables import TABLES, Table
 from lakehouse.tables.finance import GOLD_VOLUME_PROFILE_1D
 from lakehouse.tables.logs import RUNS
-from spark_jobs.job import Request
+from spark_jobs.engine.job import Request
+from spark_jobs.engine.publish import Attempt, Write, drop_branch, fast_forward, main_snapshot, open_branch, stage
+from spark_jobs.engine.session import build_session
+from spark_jobs.engine.stage import Branch, DataFile, stage_files, stage_frame
+from spark_jobs.engine.upkeep import METADATA, Work
 from spark_jobs.maintenance import TASKS, maintain_tables
-from spark_jobs.publish import Attempt, Write, drop_branch, fast_forward, main_snapshot, open_branch, stage
-from spark_jobs.session import build_session
-from spark_jobs.stage import Branch, DataFile, stage_files, stage_frame
-from spark_jobs.upkeep import METADATA, Work
 
 AROUND = 20
 """Commits that one figure is made of."""

@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from images import mnist
 
-from lakehouse.catalog import load, require_tables
-from lakehouse.schema import arrow_schema
-from lakehouse.settings import read_settings
+from lakehouse.config.settings import read_settings
+from lakehouse.lake.catalog import load, require_tables
+from lakehouse.lake.schema import arrow_schema
 from lakehouse.tables.vision import gold_images
 from ml.gold import RowFilter, choose_snapshot, read_snapshot
 from ml.vision.image_cnn import COLUMNS

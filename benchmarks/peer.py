@@ -5,7 +5,7 @@ A peer does the product's work on bare Parquet, without commits, audits, rejecte
   bronze   LANDING's CSV files as they are, one Parquet file a delivery day
   silver   typed; of the lines with one (instrument_id, trade_id, UTC day) the last in file order, which for equal
            copies is as good as the first; price and size above zero; outliers flagged by the product's rule
-           (spark_jobs/finance/outliers.py); sorted by instrument_id, ts_event, trade_id
+           (transforms/finance/outliers.py); sorted by instrument_id, ts_event, trade_id
   gold     bars_1m: outliers move no price but count as volume; minutes without a usable trade are filled around the
            clock, from the first trade ever on, with the close carried over midnight; tick_features: the indicators
            that lakehouse/tables/finance.py declares

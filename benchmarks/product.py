@@ -34,13 +34,13 @@ def main() -> None:
     os.environ.setdefault("LAKEHOUSE_SPARK_MASTER", "local[2]")
 
     from expectations import warm_up
-    from lakehouse.days import day_range, parse_day
-    from lakehouse.settings import settings
-    from spark_jobs import publish
+    from lakehouse.config.settings import settings
+    from lakehouse.slices import day_range, parse_day
+    from spark_jobs.engine import publish
+    from spark_jobs.engine.job import Request
+    from spark_jobs.engine.run import run
+    from spark_jobs.engine.session import build_session
     from spark_jobs.finance import bars_1m, bronze_trades, silver_trades, tick_features
-    from spark_jobs.job import Request
-    from spark_jobs.run import run
-    from spark_jobs.session import build_session
 
     if arguments.without_audits:
         publish.audit_all = lambda attempt, staged: [SimpleNamespace(rows_evaluated=0)] * len(staged)

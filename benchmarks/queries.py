@@ -19,10 +19,10 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from lakehouse.query import open_query
-from lakehouse.settings import read_settings
-from lakehouse.sql import find_sql_file
-from lakehouse.sql_trino import ANALYST, ask, login_of, open_connection
+from lakehouse.config.settings import read_settings
+from lakehouse.queries.embedded import open_query
+from lakehouse.queries.statements import find_sql_file
+from lakehouse.queries.trino import ANALYST, ask, login_of, open_connection
 
 DAY = "DATE '2026-01-06'"
 QUERIES = {

@@ -21,9 +21,9 @@ from checksums import compare, layer_files
 from measure import Measurement, measure
 from peer import read_days
 
-from lakehouse.catalog import load
-from lakehouse.settings import read_settings
-from lakehouse.store import open_filesystem
+from lakehouse.config.settings import read_settings
+from lakehouse.lake.catalog import load
+from lakehouse.lake.store import open_filesystem
 from lakehouse.tables.finance import GOLD_BARS_1M, GOLD_TICK_FEATURES, SILVER_TRADES
 
 FOLDER = Path(__file__).parent

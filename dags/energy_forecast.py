@@ -37,7 +37,7 @@ from dags.common.report import report_task
 from dags.common.schedules import FROM_YESTERDAY, MACROS, Schedule, day_params, retrain_param
 from dags.common.spark_job import SparkJobOperator
 from dags.common.training import model_groups, read_configs
-from lakehouse.settings import settings
+from lakehouse.config.settings import settings
 
 DAILY = "0 1 * * *"
 FORECAST_CRONS = {"daily": DAILY, "monthly": "0 1 1 * *", "quarter_hourly": "*/15 * * * *", "manual": DAILY}

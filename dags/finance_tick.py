@@ -36,7 +36,7 @@ from dags.common.report import report_task
 from dags.common.schedules import FROM_YESTERDAY, MACROS, Schedule, day_params, retrain_param
 from dags.common.spark_job import SparkJobOperator
 from dags.common.training import model_groups, read_configs
-from lakehouse.settings import settings
+from lakehouse.config.settings import settings
 
 CRONS = {"daily": ("30 16 * * *", "0 2 * * 0"), "quarter_hourly": ("*/15 * * * *",), "manual": ()}
 BY_DELIVERY = (*FROM_YESTERDAY, "--by-delivery")

@@ -34,7 +34,7 @@ from dags.common.defaults import START, default_args
 from dags.common.notices import deadline
 from dags.common.schedules import Schedule
 from dags.common.spark_job import SparkJobOperator
-from lakehouse.settings import settings
+from lakehouse.config.settings import settings
 
 CRONS = {"daily": ("0 5 * * *",), "manual": ()}
 SCHEDULE = Schedule(CRONS[settings().maintenance_schedule])

@@ -34,7 +34,7 @@ from dags.common.notices import deadline
 from dags.common.schedules import MACROS, Schedule, retrain_param
 from dags.common.spark_job import SparkJobOperator
 from dags.common.training import EVERY_RUN, BadConfiguration, model_groups, read_configs
-from lakehouse.settings import settings
+from lakehouse.config.settings import settings
 from lakehouse.tables.vision import SHIPPED_SETS, gold_images
 from ml.config import ModelConfig
 

@@ -1,20 +1,36 @@
 """Suites of rules that staged rows must pass before they are published, and the pages that show what came of it.
 
-`suite_for` finds a table's suite, `runner.audit` holds rows against it, `pages.build_index` writes the pages.
+A suite is found, not registered: `SUITE` of a module in a domain's folder. `suite_for` returns a table's suite,
+`runner.audit` checks rows against it, `pages.build_index` writes the pages.
 """
 
 from __future__ import annotations
 
 import os
+import pkgutil
 import threading
+from collections.abc import Iterator
+from importlib import import_module
 
-from expectations import energy, finance, vision
 from expectations.rules import Suite
+from expectations.vision import gold_images
 from lakehouse.errors import BadInputError
 from lakehouse.tables import Table
 from lakehouse.tables.vision import GOLD_NAME
 
-SUITES: tuple[Suite, ...] = (*finance.SUITES, *energy.SUITES, *vision.SUITES)
+
+def _found() -> Iterator[Suite]:
+    """Yield the SUITE, or the SUITES, of every module in the folders below this one."""
+    for package in pkgutil.iter_modules(__path__, f"{__name__}."):
+        if package.ispkg:
+            for module in pkgutil.iter_modules(import_module(package.name).__path__, f"{package.name}."):
+                declared = vars(import_module(module.name))
+                yield from declared.get("SUITES", ())
+                if "SUITE" in declared:
+                    yield declared["SUITE"]
+
+
+SUITES: tuple[Suite, ...] = tuple(_found())
 
 
 def find_suite(identifier: str) -> Suite | None:
@@ -23,7 +39,7 @@ def find_suite(identifier: str) -> Suite | None:
         if suite.table.identifier == identifier:
             return suite
     image_set = GOLD_NAME.fullmatch(identifier)
-    return vision.gold_images.suite_of(image_set[1]) if image_set else None
+    return gold_images.suite_of(image_set[1]) if image_set else None
 
 
 def suite_for(table: Table) -> Suite:
@@ -36,8 +52,7 @@ def suite_for(table: Table) -> Suite:
     if suite is not None:
         return suite
     raise BadInputError(
-        f"{table.identifier} has no suite: write expectations/<domain>/{table.layer}_{table.name}.py "
-        "and list it in the domain's SUITES"
+        f"{table.identifier} has no suite: write expectations/<domain>/{table.layer}_{table.name}.py with a SUITE"
     )
 
 

@@ -19,12 +19,12 @@ from pyiceberg.io.pyarrow import ArrowScan, schema_to_pyarrow
 from pyiceberg.table import DataScan
 
 from expectations.report import days_condition
-from lakehouse.days import Unit
-from lakehouse.duck import CONFIGURATION, local_path, quote, select_files
-from lakehouse.scans import PinnedTable
-from lakehouse.schema import spelled_type
-from lakehouse.settings import Settings
-from lakehouse.store import open_filesystem
+from lakehouse.config.settings import Settings
+from lakehouse.lake.scans import PinnedTable
+from lakehouse.lake.schema import spelled_type
+from lakehouse.lake.store import open_filesystem
+from lakehouse.queries.data_files import CONFIGURATION, local_path, quote, select_files
+from lakehouse.slices import Unit
 from lakehouse.tables import Table
 
 NAME = "batch"

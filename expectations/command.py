@@ -22,7 +22,7 @@ from lakehouse.tables import Table, find_table
 from lakehouse.tables.logs import CHECK_RESULTS, RUNS
 
 if TYPE_CHECKING:
-    from lakehouse.settings import Settings
+    from lakehouse.config.settings import Settings
 
 
 def audit(table: Annotated[str, typer.Argument(help="The table as layer.name, such as silver.trades.")]) -> None:
@@ -34,7 +34,7 @@ def audit(table: Annotated[str, typer.Argument(help="The table as layer.name, su
     \b
     Example: lakehouse audit silver.trades
     """
-    from lakehouse.settings import settings
+    from lakehouse.config.settings import settings
 
     typer.echo(audit_main(settings(), find_table(table)))
 
@@ -49,8 +49,8 @@ def audit_main(here: Settings, table: Table) -> str:
     from expectations import suite_for
     from expectations.batch import open_batch
     from expectations.runner import audit as hold
-    from lakehouse.catalog import append_log, load
-    from lakehouse.scans import PinnedTable
+    from lakehouse.lake.catalog import append_log, load
+    from lakehouse.lake.scans import PinnedTable
 
     run_id, started_at, begin = secrets.token_hex(8), datetime.now(UTC), time.monotonic()
     suite, iceberg = replace(suite_for(table), fact_rules=()), load(here, table)

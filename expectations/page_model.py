@@ -12,8 +12,8 @@ from typing import Any
 from expectations import SUITES, find_suite
 from expectations.queries import query_command
 from expectations.report import Sample, document_path
-from lakehouse.days import NO_DAY, Unit, format_days, parse_days
-from lakehouse.settings import Settings
+from lakehouse.config.settings import Settings
+from lakehouse.slices import NO_DAY, Unit, format_days, parse_days
 
 Row = Mapping[str, Any]
 

@@ -25,9 +25,9 @@ from expectations.page_model import Audit, balance_lines, judge_state, last_audi
 from expectations.queries import query_command
 from expectations.report import Sample
 from expectations.rules import LINEAGE
-from lakehouse.catalog import read_log
-from lakehouse.connection import open_catalog
-from lakehouse.settings import Settings, settings
+from lakehouse.config.settings import Settings, settings
+from lakehouse.lake.catalog import read_log
+from lakehouse.lake.connection import open_catalog
 from lakehouse.tables import Table
 from lakehouse.tables.logs import CHECK_RESULTS, FILE_BALANCES, RUNS
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from expectations.report import days_condition
 from expectations.rules import FactRule, Rule
-from lakehouse.days import Unit
+from lakehouse.slices import Unit
 from lakehouse.tables import Table
 
 

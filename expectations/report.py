@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from expectations.rules import Severity
-from lakehouse.days import Unit
-from lakehouse.settings import Settings
+from lakehouse.config.settings import Settings
+from lakehouse.slices import Unit
 from lakehouse.tables import Table
 
 

@@ -17,8 +17,8 @@ from expectations.measure import Measurement, broken_groups, first_line, measure
 from expectations.queries import failed_rows_query
 from expectations.report import AuditReport, CheckResult, Sample
 from expectations.rules import LINEAGE, FactRule, Rule, Suite
-from lakehouse.days import Unit
-from lakehouse.settings import Settings
+from lakehouse.config.settings import Settings
+from lakehouse.slices import Unit
 from lakehouse.tables import Table
 
 if TYPE_CHECKING:

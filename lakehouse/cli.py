@@ -14,8 +14,8 @@ import typer
 
 from lakehouse.commands import fetching, jobs, reading, services, sql
 from lakehouse.commands.demo import demo
+from lakehouse.config.project import require_folder
 from lakehouse.errors import ExitCode, LakehouseError
-from lakehouse.jars import require_folder
 
 logger = logging.getLogger(__name__)
 

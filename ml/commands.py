@@ -47,7 +47,7 @@ def train(
              lakehouse train household_power_lgbm --set num_leaves=63 --as-of 2026-11-01T00:00:00Z
              lakehouse train household_power_lgbm --step evaluate --run-id 0123456789abcdef0123456789abcdef
     """
-    from lakehouse.settings import settings
+    from lakehouse.config.settings import settings
     from ml.steps import train_model
     from ml.tracking import open_tracking
 
@@ -67,7 +67,7 @@ def models(
     Example: lakehouse models
              lakehouse models --reconcile
     """
-    from lakehouse.settings import settings
+    from lakehouse.config.settings import settings
     from ml.overview import describe_models
     from ml.reconcile import reconcile_tags
     from ml.tracking import open_tracking
@@ -90,7 +90,7 @@ def promote(
     \b
     Example: lakehouse promote household_power_lgbm 3 --reason 'holiday weeks are forecast better'
     """
-    from lakehouse.settings import settings
+    from lakehouse.config.settings import settings
     from ml.promotion import promote_by_person
     from ml.tracking import open_tracking
 
@@ -103,7 +103,7 @@ def rollback(model: Model, reason: Reason = "") -> None:
     \b
     Example: lakehouse rollback household_power_lgbm --reason 'forecasts of Sunday were off'
     """
-    from lakehouse.settings import settings
+    from lakehouse.config.settings import settings
     from ml.promotion import roll_back
     from ml.tracking import open_tracking
 
@@ -126,9 +126,9 @@ def predict(
     Example: lakehouse predict household_power_lgbm@champion --from 2007-06-01 --to 2007-07-01
              lakehouse predict mnist_cnn@champion
     """
-    from lakehouse.days import day_range, parse_day
+    from lakehouse.config.settings import settings
     from lakehouse.errors import BadInputError
-    from lakehouse.settings import settings
+    from lakehouse.slices import day_range, parse_day
     from ml.predict import publish_forecasts
     from ml.tracking import open_tracking
 
@@ -151,8 +151,8 @@ def backtest(
     \b
     Example: lakehouse backtest tick_gru@champion --from 2013-10-07 --to 2013-10-12
     """
-    from lakehouse.days import day_range, parse_day
-    from lakehouse.settings import settings
+    from lakehouse.config.settings import settings
+    from lakehouse.slices import day_range, parse_day
     from ml.predict import backtest_days
     from ml.tracking import open_tracking
 
@@ -170,8 +170,8 @@ def reproduce(
     \b
     Example: lakehouse reproduce household_power_lgbm 3
     """
+    from lakehouse.config.settings import settings
     from lakehouse.errors import ExitCode
-    from lakehouse.settings import settings
     from ml.reproduce import train_again
     from ml.tracking import open_tracking
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lakehouse.errors import BadInputError
-from lakehouse.pools import POOLS, QUEUES
+from lakehouse.services.pools import POOLS, QUEUES
 from lakehouse.tables import TABLES, find_table
 from ml.yaml_lines import Document, Place, parse_value, read_yaml
 

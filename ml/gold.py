@@ -19,10 +19,10 @@ from pyiceberg.expressions import (
     Reference,
 )
 
-from lakehouse.as_of import resolve_snapshot
-from lakehouse.catalog import load
+from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError
-from lakehouse.settings import Settings
+from lakehouse.lake.as_of import resolve_snapshot
+from lakehouse.lake.catalog import load
 from lakehouse.tables import Table, find_table
 
 

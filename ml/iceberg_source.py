@@ -26,7 +26,7 @@ class IcebergSource(DatasetSource):  # type: ignore[misc]  # the package has no 
 
     def load(self, **_: Any) -> pa.Table:
         """Read all rows and columns of the snapshot."""
-        from lakehouse.settings import settings
+        from lakehouse.config.settings import settings
         from ml.gold import Pin, RowFilter, read_gold
 
         pin = Pin(self.table, self.tag, self.snapshot_id, self.schema_id)

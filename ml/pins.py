@@ -17,10 +17,10 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.refs import SnapshotRef
 
-from lakehouse.catalog import load
-from lakehouse.connection import CATALOG_ERRORS
+from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError, UnavailableError, first_line
-from lakehouse.settings import Settings
+from lakehouse.lake.catalog import load
+from lakehouse.lake.connection import CATALOG_ERRORS
 from lakehouse.tables import Table
 
 logger = logging.getLogger(__name__)

@@ -19,9 +19,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lakehouse.commands.submit import spark_submit
+from lakehouse.config.project import ROOT
 from lakehouse.errors import BadInputError, ExitCode
-from lakehouse.jars import ROOT
-from lakehouse.submit import spark_submit
 from lakehouse.tables import find_table
 from ml.gold import choose_snapshot, read_snapshot
 from ml.model import find_model

@@ -19,8 +19,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.catalog import append_log, read_log, require_tables
 from lakehouse.errors import BadInputError
+from lakehouse.lake.catalog import append_log, read_log, require_tables
 from lakehouse.tables.registry import PROMOTIONS
 from ml.compare import Comparison, is_better
 from ml.gold import read_gold

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from lakehouse.config.project import ROOT
 from lakehouse.errors import LakehouseError, UnavailableError
-from lakehouse.jars import ROOT
 from ml.config import Resources
 from ml.model import Say
 

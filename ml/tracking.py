@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lakehouse.config.project import ROOT
+from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError, UnavailableError
-from lakehouse.jars import ROOT
-from lakehouse.settings import Settings
 from ml.config import ModelConfig, parse_config
 from ml.gold import Pin
 from ml.model import Say

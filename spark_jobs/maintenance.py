@@ -22,16 +22,16 @@ from typing import Any
 
 from pyiceberg.table import Table as IcebergTable
 
-from lakehouse.catalog import append_log, load, read_log, require_tables
-from lakehouse.connection import open_catalog
 from lakehouse.errors import ExitCode
+from lakehouse.lake.catalog import append_log, load, read_log, require_tables
+from lakehouse.lake.connection import open_catalog
 from lakehouse.tables import TABLES, Table, find_table
 from lakehouse.tables.logs import RUNS
-from spark_jobs.command_line import EXIT_CODES, finish
-from spark_jobs.job import Request
-from spark_jobs.publish import MainMovedError
-from spark_jobs.run import run_by
-from spark_jobs.upkeep import Work, compact, drop_leftover_branches, expire, remove_orphans, trim_metadata
+from spark_jobs.engine.job import Request
+from spark_jobs.engine.publish import MainMovedError
+from spark_jobs.engine.run import run_by
+from spark_jobs.engine.upkeep import Work, compact, drop_leftover_branches, expire, remove_orphans, trim_metadata
+from spark_jobs.layers.command_line import EXIT_CODES, finish
 
 TASKS: dict[str, Callable[[Work, Table, IcebergTable], str]] = {
     "branches": drop_leftover_branches,

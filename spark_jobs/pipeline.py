@@ -16,9 +16,9 @@ import spark_jobs.energy.pipeline
 import spark_jobs.finance.pipeline
 import spark_jobs.vision.pipeline
 from lakehouse.errors import ExitCode
-from spark_jobs.chain import PASSING
-from spark_jobs.command_line import finish, parse_arguments
-from spark_jobs.job import Request
+from spark_jobs.engine.job import Request
+from spark_jobs.layers.chain import PASSING
+from spark_jobs.layers.command_line import finish, parse_arguments
 
 Pipeline = Callable[[Request], ExitCode]
 

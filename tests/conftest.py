@@ -17,14 +17,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from lakehouse.catalog import load, main_history, summary_of
-from lakehouse.settings import Settings, read_settings
+from lakehouse.config.settings import Settings, read_settings
+from lakehouse.lake.catalog import load, main_history, summary_of
 from lakehouse.tables import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from spark_jobs.job import Job, Outcome, Request
+    from spark_jobs.engine.job import Job, Outcome, Request
 
 TradeLine = tuple[int, str, str, datetime] | str
 """Trade id, price, size and time; or a line as it is to stand in the file."""
@@ -54,7 +54,7 @@ def spark_home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture(scope="session")
 def spark(spark_home: Settings) -> Iterator[SparkSession]:
     """One session for all tests of the process, on the session's own lakehouse."""
-    from spark_jobs.session import build_session
+    from spark_jobs.engine.session import build_session
 
     session = build_session("tests", spark_home)
     yield session
@@ -71,14 +71,14 @@ class Lake:
 
     def request(self, days: Sequence[date] | None = None, landing: Path | None = None, **flags: bool) -> Request:
         """Build a request; without days it is for every day."""
-        from spark_jobs.job import Request
+        from spark_jobs.engine.job import Request
 
         chosen = None if days is None else tuple(days)
         return Request(self.spark, self.settings, chosen, str(landing or self.landing), **flags)
 
     def run(self, job: Job, days: Sequence[date] | None = None, landing: Path | None = None, **flags: bool) -> Outcome:
         """Run one job."""
-        from spark_jobs.run import run
+        from spark_jobs.engine.run import run
 
         return run(job, self.request(days, landing, **flags))
 
@@ -126,7 +126,7 @@ class Lake:
 
 def new_lake(spark: SparkSession, folder: Path, name: str, **overrides: str) -> Lake:
     """Make a lakehouse without tables below a folder."""
-    from spark_jobs.session import connect_catalog
+    from spark_jobs.engine.session import connect_catalog
 
     settings = settings_of(folder / name, **overrides)
     session = spark.newSession()  # catalogs belong to a session

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lakehouse import compose
-from lakehouse.services import s3
+from lakehouse.services import compose, s3
 
 ROOT = Path(__file__).parents[1]
 ONE_SHOT = {"prepare", "airflow-prepare"}

@@ -12,7 +12,7 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from lakehouse.settings import settings
+from lakehouse.config.settings import settings
 from lakehouse.tables.registry import MODEL_VERSIONS, PROMOTIONS
 
 Row = Mapping[str, Any]
@@ -37,7 +37,7 @@ class ModelApproval(ApprovalOperator):
         Raises:
             AirflowFailException: the run was not registered.
         """
-        from lakehouse.catalog import read_log
+        from lakehouse.lake.catalog import read_log
 
         ti = context["ti"]
         run_id = ti.xcom_pull(task_ids=self.prepared_by)["mlflow_run_id"]

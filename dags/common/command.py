@@ -14,7 +14,7 @@ from typing import Any
 from airflow.sdk import BaseOperator
 
 from dags.common.ending import ending_of, settle
-from lakehouse.settings import settings
+from lakehouse.config.settings import settings
 
 KEPT_LINES = 50
 """Of a command's output; all of it is in the log."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dags.common.notices import notify_failure
-from lakehouse.settings import settings
+from lakehouse.config.settings import settings
 
 START = datetime(2007, 1, 1, tzinfo=UTC)
 """Before the oldest file: a backfill may begin anywhere after it. No Dag catches up by itself."""

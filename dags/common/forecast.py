@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from dags.common.approval import find_champion
 from dags.common.command import CommandOperator
 from dags.common.schedules import Schedule, is_wanted
-from lakehouse.settings import settings
+from lakehouse.config.settings import settings
 from lakehouse.tables.registry import MODEL_VERSIONS, PROMOTIONS
 
 
@@ -29,7 +29,7 @@ class ForecastOperator(CommandOperator):
         Raises:
             AirflowSkipException: not due, or no champion yet.
         """
-        from lakehouse.catalog import read_log
+        from lakehouse.lake.catalog import read_log
 
         choice = "yes" if context["dag_run"].run_type == "manual" else "when due"
         is_due, why = is_wanted(self.schedule, self.cron, context["dag_run"], choice)

@@ -22,7 +22,7 @@ from asgiref.sync import sync_to_async
 
 from dags.common.ending import one_line
 from dags.common.schedules import first_day, last_day_exclusive
-from lakehouse.settings import settings
+from lakehouse.config.settings import settings
 
 logger = logging.getLogger(__name__)
 

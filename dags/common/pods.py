@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lakehouse.settings import settings
+from lakehouse.config.settings import settings
 from ml.config import ModelConfig
 
 GPU = "nvidia.com/gpu"

@@ -16,10 +16,10 @@ from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.exceptions import AirflowException
 
 from dags.common.ending import Ending, ending_of, settle
+from lakehouse.config.project import ROOT
+from lakehouse.config.settings import settings
 from lakehouse.errors import LakehouseError
-from lakehouse.jars import ROOT
 from lakehouse.services.airflow import SPARK_CONNECTION
-from lakehouse.settings import settings
 from lakehouse.tables.logs import CALLER
 
 ATTEMPT = "{{ dag.dag_id }}.{{ task.task_id }} {{ run_id }} try {{ ti.try_number }}"
@@ -76,7 +76,8 @@ class SparkJobOperator(SparkSubmitOperator):
 
     def find_ending(self, exit_code: int, said: str, since: datetime) -> Ending:
         """Return what ops.runs says of this attempt, or, where it says nothing, what the process said."""
-        from lakehouse.runs import find_run  # PyIceberg takes a second to import, which no Dag should when it is read
+        # PyIceberg takes a second to import, which no Dag should when it is read
+        from lakehouse.lake.runs import find_run
 
         try:
             row = find_run(settings(), str((self.conf or {})[CALLER]), since)

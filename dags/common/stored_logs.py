@@ -13,9 +13,9 @@ from typing import Any
 
 from airflow.config_templates.airflow_local_settings import DEFAULT_LOGGING_CONFIG
 
+from lakehouse.config.settings import settings
 from lakehouse.errors import first_line
 from lakehouse.services.task_logs import TaskLogs, open_task_logs
-from lakehouse.settings import settings
 
 LOGGING_CONFIG = DEFAULT_LOGGING_CONFIG
 

@@ -21,8 +21,8 @@ from dags.common.approval import ModelApproval
 from dags.common.command import CommandOperator
 from dags.common.pods import executor_config
 from dags.common.schedules import Schedule, is_wanted
+from lakehouse.config.settings import settings
 from lakehouse.errors import BadInputError
-from lakehouse.settings import settings
 from ml.config import ModelConfig, config_files, read_config
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")

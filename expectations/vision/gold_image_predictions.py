@@ -5,7 +5,7 @@ from __future__ import annotations
 from expectations.declared import declared_rules
 from expectations.rules import FactRule, Suite, row_rule
 from expectations.vision.common import hashed
-from lakehouse.tables.predictions import GOLD_IMAGE_PREDICTIONS
+from lakehouse.tables.vision import GOLD_IMAGE_PREDICTIONS
 
 SUITE = Suite(
     GOLD_IMAGE_PREDICTIONS,

@@ -10,7 +10,7 @@ from expectations.common import UNBALANCED_FILES
 from expectations.declared import declared_rules
 from expectations.rules import FactRule, Suite, group_rule
 from expectations.vision.common import NOT_BLANK, hashed, whole_images
-from lakehouse.tables.vision import gold_images
+from lakehouse.tables.vision import SHIPPED_SETS, gold_images
 
 
 def suite_of(name: str) -> Suite:
@@ -71,3 +71,6 @@ def suite_of(name: str) -> Suite:
             ),
         ),
     )
+
+
+SUITES = tuple(suite_of(name) for name in SHIPPED_SETS)

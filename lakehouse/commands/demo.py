@@ -36,10 +36,10 @@ def demo(
     Example: lakehouse demo
              lakehouse demo --landing ~/ticks
     """
-    from lakehouse.console import console
-    from lakehouse.overview import print_runs, runs_since
-    from lakehouse.settings import settings
-    from lakehouse.submit import EVERY_DOMAIN, build_report, spark_submit
+    from lakehouse.commands.console import console
+    from lakehouse.commands.submit import EVERY_DOMAIN, build_report, spark_submit
+    from lakehouse.config.settings import settings
+    from lakehouse.queries.overview import print_runs, runs_since
 
     here, screen = settings(), console()
     require_ready(here)
@@ -65,9 +65,9 @@ def demo(
 
 def land_files(folder: Path, screen: Console) -> None:
     """Write small files for every domain."""
-    from lakehouse.demo import write_demo_landing
-    from lakehouse.demo_images import write_demo_images
-    from lakehouse.demo_power import write_demo_power
+    from lakehouse.demo.images import write_demo_images
+    from lakehouse.demo.landing_files import write_demo_landing
+    from lakehouse.demo.power import write_demo_power
 
     screen.print(f"writing small files in the layouts of real feeds: {folder} ...", soft_wrap=True)
     plan = write_demo_landing(folder)
@@ -83,7 +83,7 @@ def train_models(screen: Console) -> int:
 
     Returns the exit code of the first that failed otherwise, else 0.
     """
-    from lakehouse.submit import train_model
+    from lakehouse.commands.submit import train_model
 
     for name, what in MODELS.items():
         screen.print(f"\ntraining {name}: {what} ...", soft_wrap=True)
@@ -97,7 +97,7 @@ def train_models(screen: Console) -> int:
 
 def print_next(screen: Console, page: Path, *, has_models: bool) -> None:
     """Say what to type and open next."""
-    from lakehouse.spark_home import submit_command
+    from lakehouse.install.spark_home import submit_command
 
     program = os.path.relpath(submit_command()[0].replace("spark-submit", "lakehouse"))
     screen.print(f"  query   {program} query '{EXAMPLE}'", soft_wrap=True)

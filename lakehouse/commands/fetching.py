@@ -23,8 +23,8 @@ def binance(
     \b
     Example: lakehouse fetch binance --symbol BTCUSDT --from 2024-08-08 --to 2024-08-09
     """
-    from lakehouse.fetch import fetch_binance
-    from lakehouse.settings import settings
+    from lakehouse.config.settings import settings
+    from lakehouse.landing.fetch_ticks import fetch_binance
 
     days = parse_range(first, last)
     root = _folder(landing or settings().landing_root)
@@ -38,8 +38,8 @@ def power(landing: Landing = None) -> None:
     \b
     Example: lakehouse fetch power
     """
-    from lakehouse.fetch_power import fetch_power
-    from lakehouse.settings import settings
+    from lakehouse.config.settings import settings
+    from lakehouse.landing.fetch_power import fetch_power
 
     typer.echo(fetch_power(_folder(landing or settings().landing_root), on_progress=_say))
 
@@ -63,8 +63,8 @@ def cifar10(landing: Landing = None) -> None:
 
 
 def _images(name: str, landing: str | None) -> None:
-    from lakehouse.fetch_images import fetch_images
-    from lakehouse.settings import settings
+    from lakehouse.config.settings import settings
+    from lakehouse.landing.fetch_images import fetch_images
 
     for path in fetch_images(name, _folder(landing or settings().landing_root), on_progress=_say):
         typer.echo(path)
@@ -90,8 +90,8 @@ def land(
     \b
     Example: lakehouse land ~/ticks --to ticks
     """
-    from lakehouse.settings import settings
-    from lakehouse.store import copy_folder
+    from lakehouse.config.settings import settings
+    from lakehouse.lake.store import copy_folder
 
     if not folder.is_dir():
         raise BadInputError(f"expected a folder of files, found none at {folder}")

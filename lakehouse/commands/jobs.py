@@ -12,7 +12,7 @@ import typer
 from lakehouse.errors import BadInputError
 
 if TYPE_CHECKING:
-    from lakehouse.settings import Settings
+    from lakehouse.config.settings import Settings
 
 VISION = "vision"
 """The domain whose runs are of image sets, not of days."""
@@ -45,8 +45,8 @@ def run(
              lakehouse run energy --landing ~/meters
              lakehouse run vision --dataset mnist
     """
-    from lakehouse.settings import settings
-    from lakehouse.submit import find_pipeline, spark_submit
+    from lakehouse.commands.submit import find_pipeline, spark_submit
+    from lakehouse.config.settings import settings
 
     if (first is None) != (last is None):
         raise BadInputError("--from and --to belong together: days are [from, to)")
@@ -71,9 +71,9 @@ def migrate() -> None:
     \b
     Example: lakehouse migrate
     """
-    from lakehouse.catalog import migrate as migrate_tables
-    from lakehouse.image_set import declared_image_sets
-    from lakehouse.settings import settings
+    from lakehouse.config.settings import settings
+    from lakehouse.lake.catalog import migrate as migrate_tables
+    from lakehouse.reference.image_set import declared_image_sets
     from lakehouse.tables.vision import gold_images
 
     sets = declared_image_sets(settings().landing_root, settings())
@@ -89,8 +89,8 @@ def report(
     \b
     Example: lakehouse report --open
     """
-    from lakehouse.settings import settings
-    from lakehouse.submit import build_report
+    from lakehouse.commands.submit import build_report
+    from lakehouse.config.settings import settings
 
     page = build_report(settings())
     typer.echo(page)
@@ -100,7 +100,7 @@ def report(
 
 def require_ready(settings: Settings) -> None:
     """Name what is missing before a job would fail on it."""
-    from lakehouse.doctor import quick_check
+    from lakehouse.install.doctor import quick_check
 
     missing = quick_check(settings, os.environ)
     if missing:
@@ -110,7 +110,7 @@ def require_ready(settings: Settings) -> None:
 
 def parse_range(first: str, last: str) -> tuple[date, date]:
     """Read the days of `--from` and `--to`, which must hold one."""
-    from lakehouse.days import day_range, parse_day
+    from lakehouse.slices import day_range, parse_day
 
     days = parse_day(first), parse_day(last)
     day_range(*days)

@@ -31,8 +31,8 @@ def doctor() -> None:
     """
     from rich.markup import escape
 
-    from lakehouse.console import console
-    from lakehouse.doctor import examine
+    from lakehouse.commands.console import console
+    from lakehouse.install.doctor import examine
 
     screen = console()
     findings = examine(os.environ)
@@ -55,9 +55,9 @@ def tables(
     Example: lakehouse tables
              lakehouse tables silver.trades
     """
-    from lakehouse.console import console
-    from lakehouse.overview import print_columns, print_tables, table_states
-    from lakehouse.settings import settings
+    from lakehouse.commands.console import console
+    from lakehouse.config.settings import settings
+    from lakehouse.queries.overview import print_columns, print_tables, table_states
     from lakehouse.tables import find_table
 
     if name:
@@ -81,8 +81,8 @@ def query(
              lakehouse query 'SELECT count(*) FROM silver.trades' --as-of 2024-08-09T12:00:00Z --format json
              lakehouse query 'SELECT * FROM silver."trades$snapshots"'
     """
-    from lakehouse.query import open_query
-    from lakehouse.settings import settings
+    from lakehouse.config.settings import settings
+    from lakehouse.queries.embedded import open_query
 
     text = sys.stdin.read() if sql == "-" else sql
     with open_query(text, settings(), as_of) as reader:
@@ -91,8 +91,8 @@ def query(
 
 def write_result(reader: pa.RecordBatchReader, output: Format, limit: int) -> None:
     """Write rows to standard output, at most `limit` of them where they are shown as a table."""
-    from lakehouse import render
-    from lakehouse.console import console
+    from lakehouse.commands.console import console
+    from lakehouse.queries import render
 
     if output is Format.CSV:
         render.write_csv(reader, sys.stdout)

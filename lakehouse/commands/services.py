@@ -19,8 +19,8 @@ def up() -> None:
     Example: lakehouse up
              LAKEHOUSE_PROFILE=stack lakehouse up
     """
+    from lakehouse.config.settings import settings, starting_settings
     from lakehouse.services.up import bring_up, pages
-    from lakehouse.settings import settings, starting_settings
 
     states = bring_up(starting_settings(), _say)
     for line in pages(settings(), states):
@@ -33,8 +33,8 @@ def down() -> None:
     \b
     Example: lakehouse down
     """
+    from lakehouse.config.settings import starting_settings
     from lakehouse.services.up import bring_down
-    from lakehouse.settings import starting_settings
 
     ended = bring_down(starting_settings())
     typer.echo(f"ended: {', '.join(ended)}" if ended else "nothing was running")
@@ -46,9 +46,9 @@ def status() -> None:
     \b
     Example: lakehouse status
     """
+    from lakehouse.config.settings import settings, starting_settings
     from lakehouse.services.health import look
     from lakehouse.services.up import pages
-    from lakehouse.settings import settings, starting_settings
 
     states = look(starting_settings())
     for state in states:
@@ -71,9 +71,9 @@ def reset(
     \b
     Example: LAKEHOUSE_PROFILE=stack lakehouse reset
     """
+    from lakehouse.config.settings import starting_settings
     from lakehouse.services.up import reset as remove_state
     from lakehouse.services.up import state_folders
-    from lakehouse.settings import starting_settings
 
     here = starting_settings()
     folders = state_folders(here)
@@ -98,9 +98,9 @@ def airflow(context: typer.Context) -> None:
     Example: lakehouse airflow dags list
              lakehouse airflow pools list
     """
+    from lakehouse.config.settings import settings
     from lakehouse.services.airflow import environment
     from lakehouse.services.processes import read_state
-    from lakehouse.settings import settings
 
     here = settings()
     running = read_state(here).get("api-server")

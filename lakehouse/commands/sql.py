@@ -14,8 +14,8 @@ from lakehouse.errors import BadInputError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakehouse.settings import Settings
-    from lakehouse.sql import SqlFile
+    from lakehouse.config.settings import Settings
+    from lakehouse.queries.statements import SqlFile
 
 
 def show() -> None:
@@ -27,8 +27,8 @@ def show() -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from lakehouse.console import console
-    from lakehouse.sql import read_sql_files
+    from lakehouse.commands.console import console
+    from lakehouse.queries.statements import read_sql_files
 
     grid = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("name", "kind", "what its rows are"):
@@ -44,9 +44,9 @@ def apply() -> None:
     \b
     Example: lakehouse sql apply
     """
-    from lakehouse.settings import settings
-    from lakehouse.sql import read_sql_files
-    from lakehouse.sql_trino import ADMIN, apply_views, login_of, open_connection
+    from lakehouse.config.settings import settings
+    from lakehouse.queries.statements import read_sql_files
+    from lakehouse.queries.trino import ADMIN, apply_views, login_of, open_connection
 
     files = read_sql_files()
     is_failed = False
@@ -69,8 +69,8 @@ def run(
     Example: lakehouse sql run daily_vwap
              lakehouse sql run energy/peak_hours_of_a_month --format csv
     """
-    from lakehouse.settings import settings
-    from lakehouse.sql import find_sql_file
+    from lakehouse.config.settings import settings
+    from lakehouse.queries.statements import find_sql_file
 
     file = find_sql_file(name)
     # One more than is shown, which tells that there are more; a server goes on computing what nobody fetches
@@ -82,12 +82,12 @@ def run(
 @contextmanager
 def _results(file: SqlFile, settings: Settings, most: int | None) -> Iterator[pa.RecordBatchReader]:
     if settings.profile == "embedded":
-        from lakehouse.query import open_query
+        from lakehouse.queries.embedded import open_query
 
         with open_query(file.query, settings) as reader:
             yield reader
         return
-    from lakehouse.sql_trino import ANALYST, ask, login_of, open_connection
+    from lakehouse.queries.trino import ANALYST, ask, login_of, open_connection
 
     every = f"SELECT * FROM {file.view}"  # noqa: S608 - the name of a file
     sql = f"{every} LIMIT {most}" if most else every

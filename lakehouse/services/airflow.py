@@ -16,13 +16,13 @@ import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
-from lakehouse.generated import read_addresses
-from lakehouse.jars import ROOT
-from lakehouse.pools import POOLS
-from lakehouse.private_files import write_private
+from lakehouse.config.generated import read_addresses
+from lakehouse.config.private_files import write_private
+from lakehouse.config.project import ROOT
+from lakehouse.config.settings import PREFIX, Settings
+from lakehouse.install.spark_home import submit_environment
 from lakehouse.services import postgres
-from lakehouse.settings import PREFIX, Settings
-from lakehouse.spark_home import submit_environment
+from lakehouse.services.pools import POOLS
 
 USER = "admin"
 SPARK_CONNECTION = "lakehouse_spark"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import requests
 
+from lakehouse.config.settings import Settings
 from lakehouse.errors import LakehouseError, UnavailableError
 from lakehouse.services import postgres, processes, s3, trino
-from lakehouse.settings import Settings
 
 Say = Callable[[str], None]
 

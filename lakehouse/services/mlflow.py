@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lakehouse.generated import BUCKETS, MLFLOW_USER, make_secret, stack_folder
-from lakehouse.private_files import write_private
+from lakehouse.config.generated import BUCKETS, MLFLOW_USER, make_secret, stack_folder
+from lakehouse.config.private_files import write_private
+from lakehouse.config.settings import PREFIX, Settings
 from lakehouse.services import postgres, s3
 from lakehouse.services.plan import Plan
-from lakehouse.settings import PREFIX, Settings
 
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",

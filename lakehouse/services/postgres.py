@@ -20,12 +20,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from lakehouse.config.generated import CATALOG_ROLE, make_secret, read_secret, stack_folder
+from lakehouse.config.project import ROOT
+from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError, LakehouseError
-from lakehouse.generated import CATALOG_ROLE, make_secret, read_secret, stack_folder
-from lakehouse.jars import ROOT
+from lakehouse.install.stack_parts import postgres_programs
 from lakehouse.services.plan import Plan
-from lakehouse.settings import Settings
-from lakehouse.stack_parts import postgres_programs
 
 ADMIN = "postgres"
 ACCOUNT = "postgres"

@@ -23,10 +23,10 @@ from pathlib import Path
 
 import psutil
 
+from lakehouse.config.private_files import write_private
+from lakehouse.config.settings import Settings
 from lakehouse.errors import ConflictError
-from lakehouse.private_files import write_private
 from lakehouse.services.plan import Plan
-from lakehouse.settings import Settings
 
 MARK = "AIRFLOW_LAKEHOUSE_SERVICE"
 """Environment variable that a service and all its children carry: `<folder of state>:<name of the service>`."""

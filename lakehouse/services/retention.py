@@ -15,9 +15,9 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lakehouse.config.settings import Settings, settings
 from lakehouse.errors import LakehouseError, UnavailableError, first_line
 from lakehouse.services.task_logs import open_task_logs
-from lakehouse.settings import Settings, settings
 
 DAY_S = 86_400
 LARGE = 16 * 1024**2

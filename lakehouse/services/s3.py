@@ -15,12 +15,12 @@ from typing import Any
 
 import requests
 
+from lakehouse.config.generated import BUCKETS, REGION, make_secret, read_secret, stack_folder
+from lakehouse.config.private_files import write_private
+from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError
-from lakehouse.generated import BUCKETS, REGION, make_secret, read_secret, stack_folder
-from lakehouse.private_files import write_private
+from lakehouse.install.stack_parts import GET, versitygw_program
 from lakehouse.services.plan import Plan
-from lakehouse.settings import Settings
-from lakehouse.stack_parts import GET, versitygw_program
 
 IDENTITIES = ("jobs", "trino", "mlflow", "airflow")
 """Roles with keys of their own: secrets s3_<role>_key and s3_<role>_secret."""

@@ -9,14 +9,14 @@ import os
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from lakehouse.config.generated import BUCKETS, make_secret, read_addresses, stack_folder, write_addresses
+from lakehouse.config.settings import Settings, read_settings
 from lakehouse.errors import BadInputError
-from lakehouse.generated import BUCKETS, make_secret, read_addresses, stack_folder, write_addresses
+from lakehouse.install.stack_parts import STORE_PART, parts
 from lakehouse.services import postgres, processes, s3
 from lakehouse.services.health import Say, wait_until_healthy
 from lakehouse.services.plan import Plan
 from lakehouse.services.store_probe import refuse_open_store
-from lakehouse.settings import Settings, read_settings
-from lakehouse.stack_parts import STORE_PART, parts
 
 SECRETS = ("catalog", "mlflow_login", "mlflow_cookies")
 

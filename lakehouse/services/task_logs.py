@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from lakehouse.config.settings import Settings
 from lakehouse.errors import UnavailableError
-from lakehouse.settings import Settings
 
 TIMEOUT_S = 10
 ATTEMPTS = 3

@@ -25,15 +25,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from lakehouse.config.generated import make_secret, read_addresses, read_secret
+from lakehouse.config.private_files import write_private
+from lakehouse.config.project import ROOT
+from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError
-from lakehouse.generated import make_secret, read_addresses, read_secret
-from lakehouse.jars import ROOT
-from lakehouse.private_files import write_private
+from lakehouse.install.stack_parts import GET, trino_home, trino_java
+from lakehouse.queries.trino import ADMIN, ANALYST, certificate_file, trino_folder
 from lakehouse.services import postgres, s3
 from lakehouse.services.plan import Plan
-from lakehouse.settings import Settings
-from lakehouse.sql_trino import ADMIN, ANALYST, certificate_file, trino_folder
-from lakehouse.stack_parts import GET, trino_home, trino_java
 
 CONFIGURATION = ROOT / "conf" / "trino"
 VIEWS_ROLE = "trino"

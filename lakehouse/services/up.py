@@ -16,14 +16,14 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from lakehouse.config.generated import read_addresses, secret_file, stack_folder
+from lakehouse.config.settings import Settings
 from lakehouse.errors import UnavailableError
-from lakehouse.generated import read_addresses, secret_file, stack_folder
+from lakehouse.queries.trino import ANALYST
 from lakehouse.services import airflow, mlflow, postgres, processes, trino
 from lakehouse.services.health import Say, StartFailedError, State, wait_until_healthy
 from lakehouse.services.plan import Plan
 from lakehouse.services.stores import generate, require_parts, start_due, start_stores
-from lakehouse.settings import Settings
-from lakehouse.sql_trino import ANALYST
 
 STORES = ("postgres", "s3")
 """Ended last, since what the others still have to write goes there."""

@@ -1,25 +1,41 @@
-"""Every table of the lakehouse, declared once; DDL, closing selects, suites, docs and tests read these.
+"""Every table of the lakehouse, declared once; DDL, closing selects, suites, docs and tests read these declarations.
 
-The gold tables of image sets are a family: those of the sets that come with the package are in TABLES, those of sets
-that a user declared are known by their name, and `lakehouse.catalog.known_tables` adds the ones that exist.
+A table is found, not registered: each module of this folder is searched for `Table` objects. The gold tables of image
+sets are a family: those of the sets that come with the package are in TABLES, those of sets that a user declared are
+known by their name, and `lakehouse.lake.catalog.known_tables` adds the ones that exist.
 """
 
 from __future__ import annotations
 
+import pkgutil
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+
 from lakehouse.errors import BadInputError
-from lakehouse.tables import energy, finance, logs, predictions, registry, vision
+from lakehouse.tables import vision
 from lakehouse.tables.model import CATALOG, Column, Table
 
-TABLES: tuple[Table, ...] = (
-    *finance.TABLES,
-    *energy.TABLES,
-    *vision.TABLES,
-    *predictions.TABLES,
-    *registry.TABLES,
-    *logs.TABLES,
-)
+__all__ = ["CATALOG", "TABLES", "Column", "Table", "find_table", "tables_of"]
 
-__all__ = ["CATALOG", "TABLES", "Column", "Table", "find_table"]
+
+@cache
+def tables_of(module: str) -> tuple[Table, ...]:
+    """Return the tables that a module of this folder declares, in its order; a domain's module is named after it."""
+    found: dict[str, Table] = {}
+    for value in vars(import_module(f"{__name__}.{module}")).values():
+        for table in value if isinstance(value, tuple) else (value,):
+            if isinstance(table, Table):
+                found.setdefault(table.identifier, table)
+    return tuple(found.values())
+
+
+def _declared() -> Iterator[Table]:
+    for module in pkgutil.iter_modules(__path__):
+        yield from tables_of(module.name)
+
+
+TABLES: tuple[Table, ...] = tuple(dict.fromkeys(_declared()))
 
 
 def find_table(identifier: str) -> Table:

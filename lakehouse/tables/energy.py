@@ -8,11 +8,10 @@ partitions, and silver and gold, of which a day has few rows, are partitioned by
 
 from __future__ import annotations
 
-from lakehouse.tables.finance import REASON_COLUMNS, SOURCE_COLUMNS
+from lakehouse.tables.columns import INGESTED_AT, REASON_COLUMNS, SOURCE_COLUMNS
 from lakehouse.tables.model import Column, Table
 
 METER_ID = Column("meter_id", "string", "Meter, as its dialect names it, e.g. household.UCI.")
-INGESTED_AT = Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest.")
 
 METER_COLUMNS = (
     Column("dialect", "string", "The declared dialect that the file matched."),
@@ -275,12 +274,4 @@ GOLD_LOAD_FORECASTS = Table(
     partitioned_by=("event_date",),
     sorted_by=("meter_id", "target_start", "horizon"),
     replaced_by="event_date",
-)
-
-TABLES = (
-    BRONZE_POWER_READINGS,
-    SILVER_POWER_READINGS,
-    SILVER_POWER_READINGS_REJECTED,
-    GOLD_LOAD_HOURLY,
-    GOLD_LOAD_FORECASTS,
 )

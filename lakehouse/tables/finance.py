@@ -6,6 +6,7 @@ delivery_part). Bronze is partitioned by delivery_date, silver and gold by event
 
 from __future__ import annotations
 
+from lakehouse.tables.columns import REASON_COLUMNS, SOURCE_COLUMNS
 from lakehouse.tables.model import Column, Table
 
 PRICE = "decimal(18,8)"
@@ -14,14 +15,6 @@ VOLUME = "decimal(28,8)"
 
 INSTRUMENT_ID = Column("instrument_id", "string", "Venue-qualified symbol, e.g. BTCUSDT.BINANCE.")
 EVENT_DATE = Column("event_date", "date", "UTC day of the event.")
-
-SOURCE_COLUMNS = (
-    Column("_source_file", "string", "Path of the file below the landing folder."),
-    Column("_source_member", "string", "Member of the archive; empty where the file is no archive."),
-    Column("_source_line", "bigint", "Line in the file or member, from 1.", minimum=1),
-    Column("_source_sha256", "string", "SHA-256 of the file as delivered, hex."),
-    Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest."),
-)
 
 DELIVERY_COLUMNS = (
     Column("source", "string", "Name of the source that read the file, e.g. binance_trades."),
@@ -104,64 +97,6 @@ BRONZE_QUOTES = Table(
     replaced_by="delivery_date",
 )
 
-DATASETS = ("trades", "quotes", "power_readings", "images")
-VERDICTS = ("accepted", "superseded", "quarantined", "refused")
-
-BRONZE_FILES = Table(
-    layer="bronze",
-    name="files",
-    doc="The manifest: one row per delivery and file, with what became of it.",
-    columns=(
-        Column("delivery_date", "date", "Day of the delivery; 1970-01-01 where it has none, as image sets."),
-        Column("dataset", "string", "Which bronze table the file belongs to.", allowed=DATASETS),
-        Column("source", "string", "Name of the source that claimed the file."),
-        Column(
-            "instrument_id",
-            "string",
-            "What the file is about: a venue-qualified symbol, a meter, or set and split of images (mnist.train); "
-            "empty for a quarantined file of several.",
-        ),
-        Column(
-            "delivery_part",
-            "string",
-            "Part of a delivery that comes in several files: of a day, a batch of a split, or its labels; else empty.",
-        ),
-        Column("_source_file", "string", "Path of the file below the landing folder."),
-        Column("_source_sha256", "string", "SHA-256 of the file as delivered, hex."),
-        Column("bytes", "bigint", "Size of the file as delivered.", unit="B", minimum=0),
-        Column(
-            "rows", "bigint", "Lines, images or labels of this delivery in the file; 0 where quarantined.", minimum=0
-        ),
-        Column(
-            "first_ts_event",
-            "timestamp",
-            "Earliest readable event, UTC; of meters in their own civil time.",
-            nullable=True,
-        ),
-        Column(
-            "last_ts_event",
-            "timestamp",
-            "Latest readable event, UTC; of meters in their own civil time.",
-            nullable=True,
-        ),
-        Column("event_dates", "array<date>", "The values of event_date in its rows, ascending."),
-        Column("verdict", "string", "What became of the delivery.", allowed=VERDICTS),
-        Column("reason", "string", "Why, in words, where it was not accepted.", nullable=True),
-        Column(
-            "read_as",
-            "string",
-            "The declarations that the file was held against, with a digest: dialects of meters, or an image set and "
-            "the files read together; null where the source needs none.",
-            nullable=True,
-        ),
-        Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest."),
-    ),
-    primary_key=("delivery_date", "dataset", "instrument_id", "delivery_part", "_source_sha256", "_source_file"),
-    partitioned_by=("months(delivery_date)",),
-    sorted_by=("instrument_id", "_source_file"),
-    replaced_by="delivery_date",
-)
-
 SILVER_LINEAGE = (
     Column("source", "string", "Name of the source that read the file."),
     Column("delivery_date", "date", "Day of the delivery that brought the row."),
@@ -187,7 +122,7 @@ SILVER_TRADES = Table(
         Column(
             "is_outlier",
             "boolean",
-            "The price is far from the median of the trades before it (rule in spark_jobs/finance/outliers.py).",
+            "The price is far from the median of the trades before it (rule in transforms/finance/outliers.py).",
         ),
         *SILVER_LINEAGE,
     ),
@@ -195,11 +130,6 @@ SILVER_TRADES = Table(
     partitioned_by=("event_date",),
     sorted_by=("instrument_id", "ts_event", "sequence"),
     replaced_by="event_date",
-)
-
-REASON_COLUMNS = (
-    Column("rule", "string", "Name of the first rule that the row broke."),
-    Column("reason", "string", "What was wrong, in words and with the value."),
 )
 
 SILVER_TRADES_REJECTED = Table(
@@ -470,20 +400,4 @@ GOLD_TICK_PREDICTIONS = Table(
     partitioned_by=("event_date",),
     sorted_by=("instrument_id", "bar_start", "horizon"),
     replaced_by="event_date",
-)
-
-TABLES = (
-    BRONZE_FILES,
-    BRONZE_TRADES,
-    BRONZE_QUOTES,
-    SILVER_TRADES,
-    SILVER_TRADES_REJECTED,
-    SILVER_QUOTES,
-    SILVER_QUOTES_REJECTED,
-    GOLD_INSTRUMENTS,
-    GOLD_BARS_1M,
-    GOLD_TICK_FEATURES,
-    GOLD_VOLUME_PROFILE_1D,
-    GOLD_RETURN_CORRELATIONS_1D,
-    GOLD_TICK_PREDICTIONS,
 )

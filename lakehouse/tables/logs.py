@@ -100,5 +100,3 @@ FILE_BALANCES = Table(
     sorted_by=("counted_at",),
     kind="log",
 )
-
-TABLES = (RUNS, CHECK_RESULTS, FILE_BALANCES)

@@ -56,5 +56,3 @@ PROMOTIONS = Table(
     sorted_by=("recorded_at",),
     kind="log",
 )
-
-TABLES = (MODEL_VERSIONS, PROMOTIONS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from lakehouse.tables.finance import REASON_COLUMNS
+from lakehouse.tables.columns import INGESTED_AT, REASON_COLUMNS
 from lakehouse.tables.model import Column, Table
 
 SPLITS = ("train", "test")
@@ -16,7 +16,7 @@ SET_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 """What an image set may be called: it becomes part of a table's name and of each image's id."""
 GOLD_NAME = re.compile(rf"gold\.({SET_NAME.pattern})_images")
 SHIPPED_SETS = ("mnist", "cifar10", "digits")
-"""The sets that are declared in lakehouse/image_sets."""
+"""The sets that are declared in lakehouse/reference/image_sets."""
 
 IMAGE_ID = Column(
     "image_id",
@@ -51,7 +51,6 @@ SOURCE_FILE = Column("_source_file", "string", "Path of the file of images below
 SOURCE_MEMBER = Column("_source_member", "string", "Member of the archive; empty where the file is no archive.")
 SOURCE_RECORD = Column("_source_record", "bigint", "Record in the file or member, from 0.", minimum=0)
 SOURCE_SHA256 = Column("_source_sha256", "string", "SHA-256 of the file of images as delivered, hex.")
-INGESTED_AT = Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest.")
 SOURCE_COLUMNS = (SOURCE_FILE, SOURCE_MEMBER, SOURCE_RECORD, SOURCE_SHA256, INGESTED_AT)
 
 RAW_COLUMNS = (
@@ -193,14 +192,36 @@ GOLD_IMAGE_CLASS_COUNTS = Table(
     subject="dataset",
 )
 
-TABLES = (
-    BRONZE_IMAGES,
-    SILVER_IMAGES,
-    SILVER_IMAGES_REJECTED,
-    GOLD_IMAGE_STATISTICS,
-    GOLD_IMAGE_CLASS_COUNTS,
-    *(gold_images(name) for name in SHIPPED_SETS),
+GOLD_IMAGE_PREDICTIONS = Table(
+    layer="gold",
+    name="image_predictions",
+    doc="How each registered version that was asked classified each image of a set.",
+    columns=(
+        IMAGE_ID,
+        DATASET,
+        SPLIT,
+        Column("label", "int", "Class of the image as delivered, from 0.", minimum=0),
+        Column("predicted_label", "int", "Class that the model gives it.", minimum=0),
+        Column("predicted_label_name", "string", "That class by its declared name."),
+        Column(
+            "probability", "double", "Of the given class, calibrated on the validation images.", minimum=0, maximum=1
+        ),
+        IMAGE_SHA256,
+        Column("model_name", "string", "Registered model, e.g. mnist_cnn."),
+        Column("model_version", "int", "Its version.", minimum=1),
+        Column("snapshot_id", "bigint", "Snapshot of the set's gold table that the images were read at."),
+        Column("made_at", "timestamp", "When the run that published the predictions began, UTC."),
+        Column("_source_sha256", "string", "SHA-256 of the file of predictions, hex."),
+        INGESTED_AT,
+    ),
+    primary_key=("model_name", "model_version", "image_id"),
+    partitioned_by=("dataset",),
+    sorted_by=("model_name", "model_version", "image_id"),
+    replaced_by="dataset",
+    subject="dataset",
 )
+
+SHIPPED_GOLD = tuple(gold_images(name) for name in SHIPPED_SETS)
 
 
 def images_table(identifier: str) -> Table | None:

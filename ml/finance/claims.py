@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.lib.stride_tricks import sliding_window_view
 
 from lakehouse.errors import BadInputError
-from lakehouse.instruments import describe_instrument, sessions
+from lakehouse.reference.instruments import describe_instrument, sessions
 from lakehouse.tables.finance import GOLD_TICK_FEATURES
 from ml.examples import Floats, Times
 from ml.finance.features import MINUTE

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lakehouse.instruments import describe_instrument
+from lakehouse.reference.instruments import describe_instrument
 from lakehouse.tables.finance import GOLD_TICK_FEATURES
 from ml.config import Gate, ModelConfig, Section, Threshold
 from ml.hyperparameters import BoostedTrees, RandomForest

@@ -23,7 +23,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from lakehouse.instruments import sessions
+from lakehouse.reference.instruments import sessions
 from ml.examples import Floats
 
 NORMAL = NormalDist()

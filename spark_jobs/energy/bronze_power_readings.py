@@ -12,9 +12,9 @@ dialect is quarantined with the first line that differs, and read again once its
 from __future__ import annotations
 
 from lakehouse.tables.energy import BRONZE_POWER_READINGS
-from spark_jobs.bronze import bronze_job
-from spark_jobs.command_line import main
 from spark_jobs.energy.dialects import claims
+from spark_jobs.layers.bronze import bronze_job
+from spark_jobs.layers.command_line import main
 from spark_jobs.sources import civil_time, dialect, lines, meter_lines, power_readings
 
 JOB = bronze_job(

@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 from pyarrow import fs
 
+from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError
-from lakehouse.settings import Settings
-from lakehouse.store import open_filesystem
-from spark_jobs.job import Request
+from lakehouse.lake.store import open_filesystem
+from spark_jobs.engine.job import Request
 from spark_jobs.sources.base import Claim
 from spark_jobs.sources.dialect import Dialect
 from spark_jobs.sources.dialect_file import distinct, parse_dialect

@@ -11,8 +11,8 @@ from __future__ import annotations
 import sys
 
 from lakehouse.tables.energy import GOLD_LOAD_FORECASTS
-from spark_jobs.command_line import main
-from spark_jobs.forecast_files import forecast_job
+from spark_jobs.layers.command_line import main
+from spark_jobs.layers.forecasts import forecast_job
 
 JOB = forecast_job("energy.load_forecasts", GOLD_LOAD_FORECASTS, sys.modules[__name__])
 

@@ -21,12 +21,12 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY, LAGS, ROLLING_HOURS, SILVER_POWER_READINGS
-from spark_jobs import gold
-from spark_jobs.command_line import main
 from spark_jobs.energy import clock_hours
 from spark_jobs.energy.clock_hours import holiday_frame, hours_frame, hours_of_day
-from spark_jobs.gold import Derivation, Inputs, by_spark, gold_job
-from spark_jobs.stage import Branch
+from spark_jobs.engine.stage import Branch
+from spark_jobs.layers import gold
+from spark_jobs.layers.command_line import main
+from spark_jobs.layers.gold import Derivation, Inputs, by_spark, gold_job
 
 WEEK_HOURS = 168
 WEEKS = 4

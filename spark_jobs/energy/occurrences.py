@@ -12,7 +12,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakehouse.tables.energy import MEASURES
-from spark_jobs.silver import Judged, quote_text
+from spark_jobs.layers.silver import Judged, quote_text
 
 METER_DAY = ("event_date", "meter_id")
 

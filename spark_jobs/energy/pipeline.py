@@ -10,10 +10,10 @@ skips the days that it has done already.
 from __future__ import annotations
 
 from lakehouse.errors import ExitCode
-from spark_jobs.chain import run_chain
-from spark_jobs.command_line import finish, parse_arguments
 from spark_jobs.energy import bronze_power_readings, load_hourly, silver_power_readings
-from spark_jobs.job import Job, Request
+from spark_jobs.engine.job import Job, Request
+from spark_jobs.layers.chain import run_chain
+from spark_jobs.layers.command_line import finish, parse_arguments
 
 BRONZE: tuple[Job, ...] = (bronze_power_readings.JOB,)
 CHAIN: tuple[Job, ...] = (silver_power_readings.JOB, load_hourly.JOB)

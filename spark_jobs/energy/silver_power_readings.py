@@ -22,10 +22,10 @@ from lakehouse.tables.energy import (
     SILVER_POWER_READINGS,
     SILVER_POWER_READINGS_REJECTED,
 )
-from spark_jobs import silver
-from spark_jobs.command_line import main
 from spark_jobs.energy import gaps, occurrences
-from spark_jobs.silver import Cleaning, Judged, Rule, is_sound, name_broken, quote_text, silver_job
+from spark_jobs.layers import silver
+from spark_jobs.layers.command_line import main
+from spark_jobs.layers.silver import Cleaning, Judged, Rule, is_sound, name_broken, quote_text, silver_job
 
 NEVER_NEGATIVE = ("voltage", "current", "sub_metering_1", "sub_metering_2", "sub_metering_3")
 NO_NUMBER = "[^0-9.eE+-]"

@@ -21,16 +21,19 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from lakehouse import instruments
-from lakehouse.instruments import describe_instrument, sessions
-from lakehouse.scans import PinnedTable, pin_current
+from lakehouse.lake.scans import PinnedTable, pin_current
+from lakehouse.reference import instruments
+from lakehouse.reference.instruments import describe_instrument, sessions
 from lakehouse.tables.finance import GOLD_BARS_1M, SILVER_TRADES
-from spark_jobs import day_files, gold
-from spark_jobs.command_line import main
-from spark_jobs.convert import Target, target_of
-from spark_jobs.day_files import deal_rows, map_in_tasks, rows_per_task, write_rows
-from spark_jobs.finance import minutes
-from spark_jobs.finance.minutes import (
+from spark_jobs.engine import day_files
+from spark_jobs.engine.day_files import deal_rows, map_in_tasks, rows_per_task, write_rows
+from spark_jobs.engine.stage import Branch, DataFile
+from spark_jobs.layers import gold
+from spark_jobs.layers.command_line import main
+from spark_jobs.layers.convert import Target, target_of
+from spark_jobs.layers.gold import Derivation, Inputs, by_tasks, gold_job
+from transforms.finance import minutes
+from transforms.finance.minutes import (
     MINUTE_US,
     SESSION_SCHEMA,
     TRADE_COLUMNS,
@@ -38,8 +41,6 @@ from spark_jobs.finance.minutes import (
     complete_minutes,
     last_prices,
 )
-from spark_jobs.gold import Derivation, Inputs, by_tasks, gold_job
-from spark_jobs.stage import Branch, DataFile
 
 CARRY_DAYS = 10
 """How many days back a close may be carried from; no declared venue closes for that long."""

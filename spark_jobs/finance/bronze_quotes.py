@@ -10,8 +10,8 @@ A file that can't be read is quarantined with its reason; the others go on.
 from __future__ import annotations
 
 from lakehouse.tables.finance import BRONZE_QUOTES
-from spark_jobs.bronze import bronze_job
-from spark_jobs.command_line import main
+from spark_jobs.layers.bronze import bronze_job
+from spark_jobs.layers.command_line import main
 
 JOB = bronze_job("finance.bronze_quotes", BRONZE_QUOTES)
 

@@ -3,7 +3,7 @@
 Reads   lakehouse.bronze.files   the instruments that were ever delivered
 Writes  lakehouse.gold.instruments   replaces the whole table
 
-The facts come from the declared venues in lakehouse/instruments.py, not from the feeds, which do not tell them.
+The facts come from the declared venues in lakehouse/reference/instruments.py; the feeds do not hold them.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from datetime import date
 
-from lakehouse import instruments as reference
-from lakehouse.days import WHOLE_TABLE
-from lakehouse.schema import spark_schema
-from lakehouse.tables.finance import BRONZE_FILES, BRONZE_QUOTES, BRONZE_TRADES, GOLD_INSTRUMENTS
-from spark_jobs.command_line import main
-from spark_jobs.job import Job, Plan, Request
-from spark_jobs.manifest import accepted, read_manifest
-from spark_jobs.publish import Attempt, Write
-from spark_jobs.stage import Branch, stage_frame
+from lakehouse.lake.schema import spark_schema
+from lakehouse.reference import instruments as reference
+from lakehouse.slices import WHOLE_TABLE
+from lakehouse.tables.finance import BRONZE_QUOTES, BRONZE_TRADES, GOLD_INSTRUMENTS
+from lakehouse.tables.manifest import BRONZE_FILES
+from spark_jobs.engine.job import Job, Plan, Request
+from spark_jobs.engine.publish import Attempt, Write
+from spark_jobs.engine.stage import Branch, stage_frame
+from spark_jobs.layers.command_line import main
+from spark_jobs.layers.manifest import accepted, read_manifest
 
 
 def plan(request: Request) -> Plan:

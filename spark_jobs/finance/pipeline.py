@@ -10,8 +10,7 @@ event days that those deliveries touch; every job skips the days that it has don
 from __future__ import annotations
 
 from lakehouse.errors import ExitCode
-from spark_jobs.chain import run_chain
-from spark_jobs.command_line import finish, parse_arguments
+from spark_jobs.engine.job import Job, Request
 from spark_jobs.finance import (
     bars_1m,
     bronze_quotes,
@@ -23,7 +22,8 @@ from spark_jobs.finance import (
     tick_features,
     volume_profile_1d,
 )
-from spark_jobs.job import Job, Request
+from spark_jobs.layers.chain import run_chain
+from spark_jobs.layers.command_line import finish, parse_arguments
 
 BRONZE: tuple[Job, ...] = (bronze_trades.JOB, bronze_quotes.JOB)
 CHAIN: tuple[Job, ...] = (

@@ -18,9 +18,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakehouse.tables.finance import GOLD_RETURN_CORRELATIONS_1D, GOLD_TICK_FEATURES
-from spark_jobs import gold
-from spark_jobs.command_line import main
-from spark_jobs.gold import Derivation, by_spark, gold_job
+from spark_jobs.layers import gold
+from spark_jobs.layers.command_line import main
+from spark_jobs.layers.gold import Derivation, by_spark, gold_job
 
 UNITS = 2**46
 """Per 1 of log return. Between the smallest and the largest price that a table holds lies 42, so 3 * 10^15 units."""

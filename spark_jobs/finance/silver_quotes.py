@@ -15,11 +15,12 @@ from collections.abc import Sequence
 import polars as pl
 
 from lakehouse.tables.finance import BRONZE_QUOTES, SILVER_QUOTES, SILVER_QUOTES_REJECTED
-from spark_jobs import day_files, silver, silver_files
-from spark_jobs.command_line import main
-from spark_jobs.day_files import sort_rows
-from spark_jobs.finance import line_rules
-from spark_jobs.finance.line_rules import (
+from spark_jobs.engine import day_files
+from spark_jobs.layers import silver, silver_files
+from spark_jobs.layers.command_line import main
+from spark_jobs.layers.silver_files import Cleaning, Judged, silver_files_job
+from transforms.finance import line_rules
+from transforms.finance.line_rules import (
     Rule,
     common_rules,
     is_marked_suspicious,
@@ -31,7 +32,7 @@ from spark_jobs.finance.line_rules import (
     quote_text,
     scale_price,
 )
-from spark_jobs.silver_files import Cleaning, Judged, silver_files_job
+from transforms.sorting import sort_rows
 
 PRICES = ("bid_price", "ask_price")
 SIZES = ("bid_size", "ask_size")

@@ -20,17 +20,19 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from lakehouse.scans import PinnedTable, pin_current
+from lakehouse.lake.scans import PinnedTable, pin_current
 from lakehouse.tables.finance import GOLD_BARS_1M, GOLD_TICK_FEATURES
-from spark_jobs import day_files, gold
-from spark_jobs.command_line import main
-from spark_jobs.convert import Target, deal, target_of
-from spark_jobs.day_files import map_in_tasks, write_rows
-from spark_jobs.finance import bars_1m, indicators
+from spark_jobs.engine import day_files
+from spark_jobs.engine.day_files import map_in_tasks, write_rows
+from spark_jobs.engine.stage import Branch, DataFile
+from spark_jobs.finance import bars_1m
 from spark_jobs.finance.bars_1m import CARRY_DAYS
-from spark_jobs.finance.indicators import FEATURES, State, compute_features, decode_state, encode_state
-from spark_jobs.gold import Derivation, Inputs, by_tasks, gold_job
-from spark_jobs.stage import Branch, DataFile
+from spark_jobs.layers import gold
+from spark_jobs.layers.command_line import main
+from spark_jobs.layers.convert import Target, deal, target_of
+from spark_jobs.layers.gold import Derivation, Inputs, by_tasks, gold_job
+from transforms.finance import indicators
+from transforms.finance.indicators import FEATURES, State, compute_features, decode_state, encode_state
 
 MAXIMUM_AGE = timedelta(days=CARRY_DAYS)
 BARS_PER_TASK = 100_000

@@ -12,8 +12,8 @@ from __future__ import annotations
 import sys
 
 from lakehouse.tables.finance import GOLD_TICK_PREDICTIONS
-from spark_jobs.command_line import main
-from spark_jobs.forecast_files import forecast_job
+from spark_jobs.layers.command_line import main
+from spark_jobs.layers.forecasts import forecast_job
 
 JOB = forecast_job("finance.tick_predictions", GOLD_TICK_PREDICTIONS, sys.modules[__name__])
 

@@ -19,10 +19,10 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakehouse.tables.finance import GOLD_VOLUME_PROFILE_1D, PRICE, SILVER_TRADES, VOLUME
-from spark_jobs import gold
-from spark_jobs.command_line import main
-from spark_jobs.gold import Derivation, Inputs, by_spark, gold_job
-from spark_jobs.stage import Branch
+from spark_jobs.engine.stage import Branch
+from spark_jobs.layers import gold
+from spark_jobs.layers.command_line import main
+from spark_jobs.layers.gold import Derivation, Inputs, by_spark, gold_job
 
 BINS = 50
 """Enough to see the shape of a day; a narrow range has fewer, since no bin is narrower than a price's last decimal."""

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
-from lakehouse.declaration import Declared
+from lakehouse.reference.declaration import Declared
 from lakehouse.tables.energy import MEASURES
 from spark_jobs.sources.civil_time import DateForm
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
-from lakehouse.declaration import parse_declaration, refuse_twins
+from lakehouse.reference.declaration import parse_declaration, refuse_twins
 from spark_jobs.sources.dialect import Dialect
 
 

@@ -8,9 +8,9 @@ from pathlib import PurePosixPath
 
 from pyarrow import fs
 
+from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError, LakehouseError, UnavailableError
-from lakehouse.settings import Settings
-from lakehouse.store import S3_SCHEME, open_filesystem
+from lakehouse.lake.store import S3_SCHEME, open_filesystem
 
 REFUSALS = ("NO_SUCH_BUCKET", "ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH")
 """Answers of a store that no repetition changes."""

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.schema import arrow_schema
+from lakehouse.lake.schema import arrow_schema
 from lakehouse.tables.energy import BRONZE_POWER_READINGS
 from lakehouse.tables.finance import BRONZE_QUOTES, BRONZE_TRADES
 from spark_jobs.sources.base import Claim, Rows, UnreadableFileError

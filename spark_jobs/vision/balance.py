@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql import DataFrame
 
-from spark_jobs.silver import Counts
+from spark_jobs.layers.silver import Counts
 
 
 def count_records(records: DataFrame) -> Counts:

@@ -18,20 +18,20 @@ from typing import Any
 
 from pyspark.sql import functions as F
 
-from lakehouse import image_set as declarations
-from lakehouse.days import NO_DAY, Unit
 from lakehouse.errors import BadInputError, ExitCode
-from lakehouse.tables.finance import BRONZE_FILES
+from lakehouse.reference import image_set as declarations
+from lakehouse.slices import NO_DAY, Unit
+from lakehouse.tables.manifest import BRONZE_FILES
 from lakehouse.tables.vision import BRONZE_IMAGES
-from spark_jobs import manifest
-from spark_jobs.bronze import hash_files, stage_manifest
-from spark_jobs.convert import target_of
-from spark_jobs.job import Job, Plan, Request, Summary
-from spark_jobs.manifest import Entry
-from spark_jobs.publish import Attempt, Published, Write
+from spark_jobs.engine.job import Job, Plan, Request, Summary
+from spark_jobs.engine.publish import Attempt, Published, Write
+from spark_jobs.engine.stage import Branch, delete_rows, stage_files
+from spark_jobs.layers import manifest
+from spark_jobs.layers.bronze import hash_files, stage_manifest
+from spark_jobs.layers.convert import target_of
+from spark_jobs.layers.manifest import Entry
 from spark_jobs.sources import image_bytes
 from spark_jobs.sources.landing import LandedFile, list_landing
-from spark_jobs.stage import Branch, delete_rows, stage_files
 from spark_jobs.vision import convert_images, deliveries, image_manifest, image_writer
 from spark_jobs.vision.command_line import main
 from spark_jobs.vision.convert_images import ConvertedImages, convert

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from lakehouse.catalog import require_tables
 from lakehouse.errors import ExitCode
-from lakehouse.tables.finance import BRONZE_FILES
-from spark_jobs.chain import PASSING
-from spark_jobs.command_line import finish, parse_arguments, tell
-from spark_jobs.job import Job, Request
-from spark_jobs.run import run
+from lakehouse.lake.catalog import require_tables
+from lakehouse.tables.manifest import BRONZE_FILES
+from spark_jobs.engine.job import Job, Request
+from spark_jobs.engine.run import run
+from spark_jobs.layers.chain import PASSING
+from spark_jobs.layers.command_line import finish, parse_arguments, tell
 from spark_jobs.vision.sets import requests_per_set
 
 

@@ -15,14 +15,14 @@ import pyarrow as pa
 from pyspark import TaskContext
 from pyspark.sql import SparkSession
 
-from lakehouse.schema import arrow_schema
-from lakehouse.settings import Settings
+from lakehouse.config.settings import Settings
+from lakehouse.lake.schema import arrow_schema
 from lakehouse.tables.vision import BRONZE_IMAGES
-from spark_jobs.convert import Target
+from spark_jobs.engine.stage import DataFile
+from spark_jobs.layers.convert import Target
 from spark_jobs.sources.base import UnreadableFileError
 from spark_jobs.sources.image_bytes import Bytes, Records, read_cifar10, read_cifar10_archive, read_idx
 from spark_jobs.sources.landing import read_bytes
-from spark_jobs.stage import DataFile
 from spark_jobs.vision.deliveries import ImageDelivery, ImageFile, Place, batch_place
 from spark_jobs.vision.image_writer import ImageWriter, element_ids_of, remove
 

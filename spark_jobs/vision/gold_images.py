@@ -18,10 +18,10 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.catalog import day_fingerprints, load
-from lakehouse.days import Unit
-from lakehouse.image_set import ImageSet
-from lakehouse.schema import spark_schema
+from lakehouse.lake.catalog import day_fingerprints, load
+from lakehouse.lake.schema import spark_schema
+from lakehouse.reference.image_set import ImageSet
+from lakehouse.slices import Unit
 from lakehouse.tables import Table
 from lakehouse.tables.vision import (
     GOLD_IMAGE_CLASS_COUNTS,
@@ -31,11 +31,11 @@ from lakehouse.tables.vision import (
     SPLITS,
     gold_images,
 )
-from spark_jobs import manifest
-from spark_jobs.job import Job, Plan, Request, Summary
-from spark_jobs.publish import Attempt, Published, Write
-from spark_jobs.silver import record_balance
-from spark_jobs.stage import Branch, stage_frame
+from spark_jobs.engine.job import Job, Plan, Request, Summary
+from spark_jobs.engine.publish import Attempt, Published, Write
+from spark_jobs.engine.stage import Branch, stage_frame
+from spark_jobs.layers import manifest
+from spark_jobs.layers.silver import record_balance
 from spark_jobs.vision.balance import count_records
 from spark_jobs.vision.command_line import main
 from spark_jobs.vision.image_manifest import accepted_entries

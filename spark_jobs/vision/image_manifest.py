@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from lakehouse.days import NO_DAY
-from spark_jobs import manifest
-from spark_jobs.manifest import Entry
+from lakehouse.slices import NO_DAY
+from spark_jobs.layers import manifest
+from spark_jobs.layers.manifest import Entry
 from spark_jobs.vision.convert_images import ConvertedImages
 from spark_jobs.vision.deliveries import DATASET, LABELS, ImageDelivery, ImageFile, subject_of
 

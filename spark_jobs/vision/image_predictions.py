@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import sys
 
-from lakehouse.tables.predictions import GOLD_IMAGE_PREDICTIONS
-from spark_jobs.command_line import main
-from spark_jobs.forecast_files import forecast_job
+from lakehouse.tables.vision import GOLD_IMAGE_PREDICTIONS
+from spark_jobs.layers.command_line import main
+from spark_jobs.layers.forecasts import forecast_job
 
 JOB = forecast_job("vision.image_predictions", GOLD_IMAGE_PREDICTIONS, sys.modules[__name__])
 

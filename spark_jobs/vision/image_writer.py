@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.types import ListType
 
-from lakehouse.catalog import load
-from lakehouse.settings import Settings
-from lakehouse.store import open_filesystem
+from lakehouse.config.settings import Settings
+from lakehouse.lake.catalog import load
+from lakehouse.lake.store import open_filesystem
 from lakehouse.tables.vision import BRONZE_IMAGES
-from spark_jobs.convert import Target, with_field_ids
-from spark_jobs.stage import DataFile
+from spark_jobs.engine.stage import DataFile
+from spark_jobs.layers.convert import Target, with_field_ids
 
 DICTIONARY_COLUMNS = (
     *("source", "dataset", "split", "delivery_part", "raw_label", "height", "width", "channels"),

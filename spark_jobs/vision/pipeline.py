@@ -9,8 +9,8 @@ A set that fails does not stop the others; the first failure's exit code is the 
 from __future__ import annotations
 
 from lakehouse.errors import ExitCode
-from spark_jobs.command_line import finish, parse_arguments
-from spark_jobs.job import Request
+from spark_jobs.engine.job import Request
+from spark_jobs.layers.command_line import finish, parse_arguments
 from spark_jobs.vision import bronze_images, gold_images, silver_images
 from spark_jobs.vision.command_line import run_sets
 

@@ -18,17 +18,17 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from lakehouse.catalog import load
-from lakehouse.days import Unit
-from lakehouse.image_set import ImageSet
-from lakehouse.tables.finance import BRONZE_FILES
+from lakehouse.lake.catalog import load
+from lakehouse.reference.image_set import ImageSet
+from lakehouse.slices import Unit
+from lakehouse.tables.manifest import BRONZE_FILES
 from lakehouse.tables.vision import BRONZE_IMAGES, SILVER_IMAGES, SILVER_IMAGES_REJECTED
-from spark_jobs import manifest, silver
-from spark_jobs.job import Job, Plan, Request, Summary
-from spark_jobs.manifest import Entry
-from spark_jobs.publish import Attempt, Published, Write
-from spark_jobs.silver import Rule, is_sound, name_broken, record_balance
-from spark_jobs.stage import Branch, stage_frame
+from spark_jobs.engine.job import Job, Plan, Request, Summary
+from spark_jobs.engine.publish import Attempt, Published, Write
+from spark_jobs.engine.stage import Branch, stage_frame
+from spark_jobs.layers import manifest, silver
+from spark_jobs.layers.manifest import Entry
+from spark_jobs.layers.silver import Rule, is_sound, name_broken, record_balance
 from spark_jobs.vision.balance import count_records
 from spark_jobs.vision.command_line import main
 from spark_jobs.vision.deliveries import DATASET

@@ -13,9 +13,9 @@ from browser import Browser, find_browser
 from orchestra import CANARY, Orchestra
 from webhook import Messages, serve_webhook
 
-from lakehouse.demo_images import write_demo_images
+from lakehouse.config.settings import read_settings
+from lakehouse.demo.images import write_demo_images
 from lakehouse.services import processes
-from lakehouse.settings import read_settings
 
 # Airflow reads these when it is first imported
 _home = tempfile.mkdtemp(prefix="airflow-of-tests-")

@@ -12,8 +12,8 @@ import pytest
 from airflow.sdk import DAG
 
 from dags.common.training import read_configs
-from lakehouse.jars import ROOT
-from lakehouse.pools import POOLS, QUEUES
+from lakehouse.config.project import ROOT
+from lakehouse.services.pools import POOLS, QUEUES
 from ml.config import config_files, find_config
 
 FILES = sorted(path for path in (ROOT / "dags").glob("*.py") if path.name != "__init__.py")

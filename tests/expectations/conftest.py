@@ -13,7 +13,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from expectations.batch import NAME, Batch
-from lakehouse.schema import arrow_table
+from lakehouse.lake.schema import arrow_table
 from lakehouse.tables import Column, Table
 from lakehouse.tables.vision import SHIPPED_SETS
 
@@ -41,7 +41,7 @@ GOOD_VALUES: dict[str, Any] = {
 HASHES = {"_source_sha256": "a" * 64, "image_sha256": "a" * 64, "pixels_sha256": "a" * 64, "_label_sha256": "a" * 64}
 
 GOOD_ROWS: dict[str, Row] = {
-    "bronze.files": {"_source_sha256": "a" * 64, "reason": None},
+    "bronze.files": {"_source_sha256": "a" * 64, "reason": None, "dataset": "trades"},
     "gold.bars_1m": {"outlier_count": 0},
     "gold.tick_features": {"macd_histogram": 0.0},
     "gold.volume_profile_1d": {"is_point_of_control": True, "is_in_value_area": True},
@@ -69,6 +69,7 @@ BROKEN_ROWS: dict[str, dict[str, list[Row]]] = {
     "bronze.trades": WRONG_DELIVERY_DAY,
     "bronze.quotes": WRONG_DELIVERY_DAY,
     "bronze.files": {
+        "dataset_allowed": [{"dataset": "weather"}],
         "one_accepted_file_per_delivery": [{"delivery_part": "2"}, {"delivery_part": "2", "_source_file": "again"}],
         "reason_given": [{"verdict": "refused"}],
         "quarantined_without_rows": [{"verdict": "quarantined", "reason": "cut", "rows": 1}],

@@ -9,10 +9,10 @@ import pytest
 
 from expectations import batch
 from expectations.batch import open_batch
-from lakehouse.catalog import load, migrate
-from lakehouse.scans import pin_current
-from lakehouse.schema import arrow_table
-from lakehouse.settings import Settings, read_settings
+from lakehouse.config.settings import Settings, read_settings
+from lakehouse.lake.catalog import load, migrate
+from lakehouse.lake.scans import pin_current
+from lakehouse.lake.schema import arrow_table
 from lakehouse.tables import find_table
 
 PROFILE, LOAD = find_table("gold.volume_profile_1d"), find_table("gold.load_hourly")

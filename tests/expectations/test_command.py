@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from expectations.command import audit_main
-from lakehouse.catalog import load, migrate, read_log
+from lakehouse.config.settings import Settings, read_settings
 from lakehouse.errors import AuditFailedError, BadInputError
-from lakehouse.schema import arrow_table
-from lakehouse.settings import Settings, read_settings
+from lakehouse.lake.catalog import load, migrate, read_log
+from lakehouse.lake.schema import arrow_table
 from lakehouse.tables import find_table
 from lakehouse.tables.logs import CHECK_RESULTS, RUNS
 

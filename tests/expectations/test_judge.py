@@ -17,7 +17,7 @@ from expectations.judge import build_expectation, judge_fact, judge_rule
 from expectations.measure import measure
 from expectations.queries import failed_rows_query
 from expectations.rules import FactRule, Suite
-from lakehouse.schema import arrow_table
+from lakehouse.lake.schema import arrow_table
 from lakehouse.tables import TABLES, Table, find_table
 
 by_table = pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.table.identifier)

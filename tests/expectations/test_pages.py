@@ -15,11 +15,11 @@ from expectations.page_model import days_text, judge_state
 from expectations.pages import build_index
 from expectations.queries import failed_rows_query
 from expectations.report import AuditReport, CheckResult, Sample
-from lakehouse.catalog import append_log, migrate
-from lakehouse.connection import open_catalog
-from lakehouse.days import NO_DAY, Unit
-from lakehouse.schema import arrow_table
-from lakehouse.settings import Settings, read_settings
+from lakehouse.config.settings import Settings, read_settings
+from lakehouse.lake.catalog import append_log, migrate
+from lakehouse.lake.connection import open_catalog
+from lakehouse.lake.schema import arrow_table
+from lakehouse.slices import NO_DAY, Unit
 from lakehouse.tables import find_table
 from lakehouse.tables.logs import CHECK_RESULTS, FILE_BALANCES, RUNS
 

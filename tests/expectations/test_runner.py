@@ -17,9 +17,9 @@ from expectations.queries import query_command
 from expectations.report import AuditReport, Sample, days_condition, document_path
 from expectations.rules import FactRule, Suite, row_rule
 from expectations.runner import audit
+from lakehouse.config.settings import Settings, read_settings
 from lakehouse.errors import BadInputError
-from lakehouse.schema import arrow_table
-from lakehouse.settings import Settings, read_settings
+from lakehouse.lake.schema import arrow_table
 from lakehouse.tables import find_table
 
 TRADES = find_table("silver.trades")

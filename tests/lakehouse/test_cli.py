@@ -12,12 +12,13 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from lakehouse import cli, submit
-from lakehouse.catalog import append_log, migrate
-from lakehouse.connection import open_catalog
-from lakehouse.schema import arrow_table
-from lakehouse.settings import read_settings, settings
-from lakehouse.sql import read_sql_files
+from lakehouse import cli
+from lakehouse.commands import submit
+from lakehouse.config.settings import read_settings, settings
+from lakehouse.lake.catalog import append_log, migrate
+from lakehouse.lake.connection import open_catalog
+from lakehouse.lake.schema import arrow_table
+from lakehouse.queries.statements import read_sql_files
 from lakehouse.tables import TABLES
 from lakehouse.tables.logs import RUNS
 from lakehouse.tables.vision import GOLD_IMAGE_CLASS_COUNTS
@@ -175,7 +176,7 @@ def test_unexpected_failure_is_one_line_and_a_traceback_with_debug(lakehouse, mo
     def fail(*_):
         raise ValueError("boom")
 
-    monkeypatch.setattr("lakehouse.overview.table_states", fail)
+    monkeypatch.setattr("lakehouse.queries.overview.table_states", fail)
     caplog.set_level("INFO", logger="lakehouse.cli")
     assert lakehouse("tables") == (1, "", "error: ValueError: boom; lakehouse --debug … shows where\n")
     assert not [record for record in caplog.records if record.exc_info]
@@ -188,7 +189,7 @@ def test_home_of_another_account_is_one_line_that_says_what_to_do(lakehouse, mon
     def fail(*_):
         raise PermissionError(13, "Permission denied", "/theirs/catalog.db")
 
-    monkeypatch.setattr("lakehouse.overview.table_states", fail)
+    monkeypatch.setattr("lakehouse.queries.overview.table_states", fail)
     assert lakehouse("tables") == (
         2,
         "",
@@ -246,8 +247,8 @@ def run_row() -> dict:
 
 
 def test_print_runs_shows_the_balance_of_each_table(home, capsys):
-    from lakehouse.console import console
-    from lakehouse.overview import print_runs, runs_since
+    from lakehouse.commands.console import console
+    from lakehouse.queries.overview import print_runs, runs_since
 
     migrate(home)
     append_log(home, RUNS, [run_row()])
@@ -314,7 +315,7 @@ def test_run_process_waits_for_a_job_that_is_asked_to_stop(tmp_path, number, exp
         "time.sleep(30)\n"
     )
     caller = (
-        "import signal, sys; from lakehouse.submit import run_process\n"
+        "import signal, sys; from lakehouse.commands.submit import run_process\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal; below nohup it is ignored\n"
         f"sys.exit(run_process([sys.executable, {str(job)!r}]))"
     )

@@ -8,11 +8,11 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from lakehouse.config.project import ROOT
+
 FILES = ("pyproject.toml", "README.md", "LICENSE", "requirements.in")
 
 
@@ -20,8 +20,8 @@ FILES = ("pyproject.toml", "README.md", "LICENSE", "requirements.in")
 def installed(tmp_path_factory):
     """A folder with what the wheel holds and nothing else of the project."""
     source, wheels, target = (tmp_path_factory.mktemp(name) for name in ("source", "wheels", "site"))
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    for name in {each.partition(".")[0] for each in declared}:
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    for name in (each.removesuffix("*") for each in setuptools["packages"]["find"]["include"]):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in FILES:
         shutil.copyfile(ROOT / name, source / name)

@@ -23,9 +23,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from lakehouse.catalog import load, require_tables
-from lakehouse.schema import arrow_schema
-from lakehouse.settings import Settings, read_settings
+from lakehouse.config.settings import Settings, read_settings
+from lakehouse.lake.catalog import load, require_tables
+from lakehouse.lake.schema import arrow_schema
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY, LAGS, ROLLING_HOURS
 from ml.config import config_files
 

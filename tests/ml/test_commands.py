@@ -4,7 +4,7 @@ from importlib.metadata import entry_points
 import pytest
 
 from lakehouse import cli
-from lakehouse.settings import settings
+from lakehouse.config.settings import settings
 from ml.config import config_files
 
 MODEL = "household_power_lgbm"

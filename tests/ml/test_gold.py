@@ -3,9 +3,9 @@ from datetime import date, datetime
 import pyarrow as pa
 import pytest
 
-from lakehouse.catalog import load
+from lakehouse.config.settings import read_settings
 from lakehouse.errors import BadInputError
-from lakehouse.settings import read_settings
+from lakehouse.lake.catalog import load
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY
 from ml.gold import Pin, RowFilter, choose_snapshot, in_order, read_gold
 from ml.pins import pin, tag_name

@@ -3,9 +3,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pyiceberg.table.update.snapshot import ManageSnapshots
 
-from lakehouse.catalog import load
+from lakehouse.config.settings import read_settings
 from lakehouse.errors import BadInputError, UnavailableError
-from lakehouse.settings import read_settings
+from lakehouse.lake.catalog import load
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY
 from ml import pins
 from ml.pins import DAY_MS, model_tags, pin, release, tag_name

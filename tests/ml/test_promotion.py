@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lakehouse.catalog import read_log
 from lakehouse.errors import BadInputError
+from lakehouse.lake.catalog import read_log
 from lakehouse.tables.registry import PROMOTIONS
 from ml import promotion
 from ml.promotion import finish_decisions, line_of_champions, promote_by_person, promote_if_better, roll_back

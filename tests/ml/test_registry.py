@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from lakehouse.catalog import read_log
 from lakehouse.errors import BadInputError, LakehouseError, UnavailableError
+from lakehouse.lake.catalog import read_log
 from lakehouse.tables.registry import MODEL_VERSIONS
 from ml import registry
 from ml.model_files import TamperedError

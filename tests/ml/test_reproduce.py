@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from lakehouse.catalog import load
 from lakehouse.errors import BadInputError
+from lakehouse.lake.catalog import load
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY
 from ml.pins import model_tags
 from ml.reconcile import reconcile_tags

@@ -72,7 +72,7 @@ def test_each_step_leaves_its_log_in_the_run_with_times(training, run):
 def test_dataset_is_the_table_at_its_snapshot_and_can_be_read_again(training, run, monkeypatch):
     import mlflow.data
 
-    from lakehouse.settings import settings
+    from lakehouse.config.settings import settings
 
     logged = training.context.client.get_run(run.run_id)
     dataset = logged.inputs.dataset_inputs[0].dataset

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lakehouse.settings import read_settings
+from lakehouse.config.settings import read_settings
 from ml.config import find_config
 from ml.tracking import open_tracking
 from ml.trials import Trial, find_trials

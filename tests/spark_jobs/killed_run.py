@@ -20,9 +20,10 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from lakehouse.counts import count_by
-from spark_jobs import publish, run, silver, silver_files, stage
-from spark_jobs.command_line import build_request, parse_arguments
+from lakehouse.lake.counts import count_by
+from spark_jobs.engine import publish, run, stage
+from spark_jobs.layers import silver, silver_files
+from spark_jobs.layers.command_line import build_request, parse_arguments
 
 
 def kill(*_: object, **__: object) -> None:

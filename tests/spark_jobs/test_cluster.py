@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from spark_cluster import BIN, environment, standalone
 
-from lakehouse.tables.finance import BRONZE_FILES, BRONZE_TRADES, SILVER_TRADES, SILVER_TRADES_REJECTED
+from lakehouse.tables.finance import BRONZE_TRADES, SILVER_TRADES, SILVER_TRADES_REJECTED
+from lakehouse.tables.manifest import BRONZE_FILES
 from spark_jobs.finance import bronze_trades, silver_trades
 
 ROOT = Path(__file__).parents[2]

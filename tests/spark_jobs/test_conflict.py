@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.catalog import DAYS, load
 from lakehouse.errors import ExitCode
-from lakehouse.tables.finance import BRONZE_FILES, BRONZE_TRADES, SILVER_TRADES, SILVER_TRADES_REJECTED
-from spark_jobs import publish, run
+from lakehouse.lake.catalog import DAYS, load
+from lakehouse.tables.finance import BRONZE_TRADES, SILVER_TRADES, SILVER_TRADES_REJECTED
+from lakehouse.tables.manifest import BRONZE_FILES
+from spark_jobs.engine import publish, run
+from spark_jobs.engine.stage import Branch
 from spark_jobs.finance import bronze_quotes, bronze_trades, silver_trades
-from spark_jobs.stage import Branch
 
 DAY = date(2024, 8, 8)
 DAYS_OF_TEST = [DAY + timedelta(days=number) for number in range(4)]

@@ -19,9 +19,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from lakehouse.tables.finance import BRONZE_FILES, BRONZE_TRADES, SILVER_TRADES, SILVER_TRADES_REJECTED
-from spark_jobs import bronze, month_files, publish, run, silver, silver_files, stage
+from lakehouse.tables.finance import BRONZE_TRADES, SILVER_TRADES, SILVER_TRADES_REJECTED
+from lakehouse.tables.manifest import BRONZE_FILES
+from spark_jobs.engine import month_files, publish, run, stage
 from spark_jobs.finance import bronze_trades, silver_trades
+from spark_jobs.layers import bronze, silver, silver_files
 
 DAY = date(2024, 8, 8)
 NEXT_DAY = date(2024, 8, 9)

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from lakehouse.catalog import append_log, load, read_log, require_tables
+from lakehouse.config.settings import read_settings
 from lakehouse.errors import BadInputError, ExitCode
-from lakehouse.settings import read_settings
+from lakehouse.lake.catalog import append_log, load, read_log, require_tables
 from lakehouse.tables.finance import BRONZE_TRADES
 from lakehouse.tables.logs import CHECK_RESULTS, RUNS
 from ml.pins import pin
-from spark_jobs import upkeep
+from spark_jobs.engine import upkeep
+from spark_jobs.engine.publish import Attempt, main_snapshot, open_branch
 from spark_jobs.finance import bronze_trades
 from spark_jobs.maintenance import TASKS, maintain
-from spark_jobs.publish import Attempt, main_snapshot, open_branch
 
 DAY = date(2024, 8, 8)
 NOON = datetime(2024, 8, 8, 12)

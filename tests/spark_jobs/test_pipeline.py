@@ -7,8 +7,8 @@ from datetime import date
 
 import pytest
 
+from lakehouse.config.project import ROOT
 from lakehouse.errors import ExitCode
-from lakehouse.jars import ROOT
 from spark_jobs.pipeline import PIPELINES, run_pipelines
 from spark_jobs.vision import pipeline as vision
 

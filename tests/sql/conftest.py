@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from lakehouse.catalog import migrate
-from lakehouse.connection import open_catalog
-from lakehouse.query import open_query
-from lakehouse.schema import arrow_table
-from lakehouse.settings import Settings, read_settings
-from lakehouse.sql import find_sql_file
+from lakehouse.config.settings import Settings, read_settings
+from lakehouse.lake.catalog import migrate
+from lakehouse.lake.connection import open_catalog
+from lakehouse.lake.schema import arrow_table
+from lakehouse.queries.embedded import open_query
+from lakehouse.queries.statements import find_sql_file
 from lakehouse.tables import Table
 
 

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from lakehouse.jars import ROOT
-from lakehouse.query import find_references
-from lakehouse.sql import FOLDER, SqlFile, read_sql_files
+from lakehouse.config.project import ROOT
+from lakehouse.queries.embedded import find_references
+from lakehouse.queries.statements import FOLDER, SqlFile, read_sql_files
 from lakehouse.tables import TABLES, find_table
 
 FILES = read_sql_files()

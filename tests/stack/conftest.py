@@ -20,14 +20,14 @@ from browser import Browser, find_browser
 from memory import watch
 from orchestra import Orchestra
 
-from lakehouse.catalog import append_log, load
-from lakehouse.demo import write_demo_landing
-from lakehouse.demo_images import write_demo_images
-from lakehouse.demo_power import write_demo_power
-from lakehouse.generated import stack_folder
+from lakehouse.config.generated import stack_folder
+from lakehouse.config.settings import read_settings
+from lakehouse.demo.images import write_demo_images
+from lakehouse.demo.landing_files import write_demo_landing
+from lakehouse.demo.power import write_demo_power
+from lakehouse.lake.catalog import append_log, load
+from lakehouse.queries.trino import ANALYST, ask, login_of, open_connection
 from lakehouse.services import airflow, processes
-from lakehouse.settings import read_settings
-from lakehouse.sql_trino import ANALYST, ask, login_of, open_connection
 from lakehouse.tables import Table
 from lakehouse.tables.logs import CHECK_RESULTS
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pytest
 
-from lakehouse.catalog import load, read_log
+from lakehouse.lake.catalog import load, read_log
 from lakehouse.tables import TABLES
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY, SILVER_POWER_READINGS
 from lakehouse.tables.finance import BRONZE_TRADES, SILVER_QUOTES, SILVER_TRADES
@@ -78,7 +78,7 @@ def test_iceberg_reads_and_writes_through_spark_what_arrow_reads(lake):
     """S3FileIO of Iceberg in the JVM: put, read, delete, and a file larger than one part."""
     from pyiceberg.exceptions import NoSuchTableError
 
-    from lakehouse.connection import open_catalog
+    from lakehouse.lake.connection import open_catalog
 
     lake.spark.sql("CREATE NAMESPACE IF NOT EXISTS lakehouse.contract")
     lake.spark.sql("CREATE TABLE lakehouse.contract.t (id BIGINT, noise BINARY) USING iceberg")

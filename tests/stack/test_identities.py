@@ -13,7 +13,7 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 
-from lakehouse.generated import stack_folder
+from lakehouse.config.generated import stack_folder
 from lakehouse.services import postgres, processes, s3
 
 

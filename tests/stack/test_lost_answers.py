@@ -13,7 +13,7 @@ import pytest
 from cutting_proxy import CuttingProxy
 from psycopg import sql
 
-from lakehouse import catalog
+from lakehouse.lake import catalog
 from lakehouse.services import postgres
 from lakehouse.tables.finance import SILVER_TRADES, SILVER_TRADES_REJECTED
 from spark_jobs.finance import bronze_trades, silver_trades

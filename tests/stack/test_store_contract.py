@@ -18,11 +18,11 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from pyarrow import fs
 
+from lakehouse.config.settings import read_settings
 from lakehouse.errors import BadInputError
+from lakehouse.lake.store import open_filesystem
 from lakehouse.services import s3
 from lakehouse.services.store_probe import refuse_open_store
-from lakehouse.settings import read_settings
-from lakehouse.store import open_filesystem
 
 PART = 5 * 1024**2
 PREFIX = "LAKEHOUSE_CONTRACT_"

@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from lakehouse.generated import stack_folder
+from lakehouse.config.generated import stack_folder
+from lakehouse.config.settings import read_settings
 from lakehouse.services.task_logs import open_task_logs
-from lakehouse.settings import read_settings
 
 DAY_S = 86_400
 

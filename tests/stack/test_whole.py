@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 import requests
 
-from lakehouse.catalog import open_catalog
-from lakehouse.generated import stack_folder
+from lakehouse.config.generated import stack_folder
+from lakehouse.lake.catalog import open_catalog
+from lakehouse.queries.trino import ANALYST
 from lakehouse.services import airflow, postgres, processes
-from lakehouse.sql_trino import ANALYST
 
 MEMORY_LIMIT = 12 * 1024**3
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
+from lakehouse.config.settings import Settings
 from lakehouse.services import processes
-from lakehouse.settings import Settings
 
 SECONDS_BETWEEN_LOOKS = 5.0
 

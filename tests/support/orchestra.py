@@ -13,8 +13,8 @@ from typing import Any
 import requests
 from webhook import Messages
 
+from lakehouse.config.settings import Settings
 from lakehouse.services import airflow, processes
-from lakehouse.settings import Settings
 
 CANARY = "canary-7f3a-secret"
 """Given to the services as a password; it must turn up nowhere."""

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
 
-from lakehouse.jars import JAR_FOLDER, fetch, read_jar_list
-from lakehouse.java import java_command
-from lakehouse.spark_home import spark_home
-from lakehouse.stack_parts import STACK_FOLDER
+from lakehouse.install.jars import JAR_FOLDER, fetch, read_jar_list
+from lakehouse.install.java import java_command
+from lakehouse.install.spark_home import spark_home
+from lakehouse.install.stack_parts import STACK_FOLDER
 
 JARS = Path(__file__).with_name("rest_server.txt")
 FOLDER = STACK_FOLDER / "rest"

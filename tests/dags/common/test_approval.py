@@ -88,7 +88,7 @@ class Handed:
 def asked(monkeypatch):
     """Two versions in the registry, the first is champion; returns what is asked of Airflow."""
     logs = {MODEL_VERSIONS.name: [version(1, 0.5), version(2, 0.4)], "promotions": [promotion(1, 13)]}
-    monkeypatch.setattr("lakehouse.catalog.read_log", lambda _, table: pa.Table.from_pylist(logs[table.name]))
+    monkeypatch.setattr("lakehouse.lake.catalog.read_log", lambda _, table: pa.Table.from_pylist(logs[table.name]))
     questions = []
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **question: questions.append(question))
     return questions

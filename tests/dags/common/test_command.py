@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from dags.common import command
 from dags.common.command import CommandOperator
 from dags.common.training import CompareOperator, PrepareOperator
-from lakehouse.settings import read_settings
+from lakehouse.config.settings import read_settings
 
 RUN_ID = "0123456789abcdef0123456789abcdef"
 

@@ -10,7 +10,7 @@ from kubernetes.client import ApiClient
 
 from dags.common import pods, training
 from dags.common.schedules import Schedule
-from lakehouse.settings import read_settings
+from lakehouse.config.settings import read_settings
 from ml.config import find_config
 
 MODEL = "household_power_lgbm"

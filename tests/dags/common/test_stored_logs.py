@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dags.common import stored_logs
+from lakehouse.config.settings import read_settings
 from lakehouse.services import processes
-from lakehouse.settings import read_settings
 
 NAME = "dag_id=any/run_id=any/task_id=any/attempt=1.log"
 

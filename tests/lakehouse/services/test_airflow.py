@@ -6,9 +6,9 @@ import json
 import os
 import stat
 
-from lakehouse.pools import POOLS
+from lakehouse.config.settings import Settings, read_settings
 from lakehouse.services import airflow
-from lakehouse.settings import Settings, read_settings
+from lakehouse.services.pools import POOLS
 
 
 def settings_of(tmp_path, **values: str) -> Settings:

@@ -11,10 +11,10 @@ from dataclasses import replace
 import psutil
 import pytest
 
+from lakehouse.config.settings import Settings, read_settings
 from lakehouse.errors import ConflictError
 from lakehouse.services import processes
 from lakehouse.services.plan import Plan
-from lakehouse.settings import Settings, read_settings
 
 PARENT = """
 import subprocess, sys, time

@@ -7,11 +7,11 @@ import stat
 
 import pytest
 
+from lakehouse.config.generated import stack_folder
+from lakehouse.config.settings import read_settings
 from lakehouse.errors import BadInputError
-from lakehouse.generated import stack_folder
+from lakehouse.install.stack_parts import Part
 from lakehouse.services import mlflow, postgres, s3, stores
-from lakehouse.settings import read_settings
-from lakehouse.stack_parts import Part
 
 PORTS = {"postgres": 15432, "s3": 7070, "mlflow": 5001}
 

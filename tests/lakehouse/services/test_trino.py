@@ -6,10 +6,10 @@ import bcrypt
 import pytest
 from cryptography import x509
 
-from lakehouse.generated import make_secret, write_addresses
+from lakehouse.config.generated import make_secret, write_addresses
+from lakehouse.config.settings import read_settings
+from lakehouse.queries.trino import ADMIN, ANALYST
 from lakehouse.services import postgres, trino
-from lakehouse.settings import read_settings
-from lakehouse.sql_trino import ADMIN, ANALYST
 
 VARIABLE = re.compile(r"\$\{ENV:(\w+)\}")
 SECRET = re.compile(r"(?:password|secret|key|shared-secret)=(.+)")

@@ -8,9 +8,9 @@ import socket
 import psutil
 import pytest
 
+from lakehouse.config.settings import read_settings
 from lakehouse.errors import UnavailableError
 from lakehouse.services import health, processes, up
-from lakehouse.settings import read_settings
 
 PORTS = {"api-server": 18080, "mlflow": 15000, "reports": 18081}
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lakehouse.catalog import create_if_missing, known_tables, migrate
-from lakehouse.connection import open_catalog
+from lakehouse.config.settings import read_settings
 from lakehouse.errors import BadInputError
-from lakehouse.settings import read_settings
+from lakehouse.lake.catalog import create_if_missing, known_tables, migrate
+from lakehouse.lake.connection import open_catalog
 from lakehouse.tables import TABLES, find_table
 from lakehouse.tables.vision import gold_images
 

@@ -17,12 +17,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lakehouse.catalog import load, require_tables
-from lakehouse.instruments import describe_instrument, sessions
-from lakehouse.schema import arrow_schema
-from lakehouse.settings import Settings
+from lakehouse.config.settings import Settings
+from lakehouse.lake.catalog import load, require_tables
+from lakehouse.lake.schema import arrow_schema
+from lakehouse.reference.instruments import describe_instrument, sessions
 from lakehouse.tables.finance import GOLD_TICK_FEATURES
-from spark_jobs.finance.indicators import FEATURES, State, compute_features, encode_state
+from transforms.finance.indicators import FEATURES, State, compute_features, encode_state
 
 MODEL = "tick_gru"
 FIRST = date(2013, 10, 7)
@@ -160,7 +160,7 @@ def train_on(empty_mlflow: Path) -> Callable[[Path, pa.Table], TickTraining]:
     """Make a lakehouse with rows in gold below a folder."""
     import shutil
 
-    from lakehouse.settings import read_settings
+    from lakehouse.config.settings import read_settings
     from ml.tracking import open_tracking
 
     def make(home: Path, rows: pa.Table) -> TickTraining:

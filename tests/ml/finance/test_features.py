@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from lakehouse.errors import BadInputError
-from lakehouse.schema import arrow_schema
+from lakehouse.lake.schema import arrow_schema
 from lakehouse.tables.finance import GOLD_TICK_FEATURES
 from ml.finance.config import PLAIN_FEATURES, RELATIVE_FEATURES
 from ml.finance.features import bar_returns, forward_log_returns, lay_out

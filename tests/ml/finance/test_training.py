@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 import pytest
 
 from lakehouse import cli
+from lakehouse.config.settings import settings
 from lakehouse.errors import BadInputError
-from lakehouse.settings import settings
 from lakehouse.tables.finance import GOLD_TICK_PREDICTIONS
 from ml import predict
 from ml.finance import tick_gru

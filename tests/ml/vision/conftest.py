@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lakehouse.catalog import load, require_tables
-from lakehouse.schema import arrow_schema
-from lakehouse.settings import Settings, read_settings
+from lakehouse.config.settings import Settings, read_settings
+from lakehouse.lake.catalog import load, require_tables
+from lakehouse.lake.schema import arrow_schema
 from lakehouse.tables.vision import gold_images
 
 Part = tuple[np.ndarray, np.ndarray]

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from lakehouse.errors import BadInputError
-from lakehouse.tables.predictions import GOLD_IMAGE_PREDICTIONS
+from lakehouse.tables.vision import GOLD_IMAGE_PREDICTIONS
 from ml.predict import forecast_days
 
 ADDED = {"made_at", "_source_sha256", "_ingested_at"}

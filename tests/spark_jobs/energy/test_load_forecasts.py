@@ -4,10 +4,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakehouse.schema import arrow_schema
+from lakehouse.lake.schema import arrow_schema
 from lakehouse.tables.energy import GOLD_LOAD_FORECASTS
 from spark_jobs.energy.load_forecasts import JOB
-from spark_jobs.forecast_files import file_columns
+from spark_jobs.layers.forecasts import file_columns
 
 DAY = date(2007, 6, 1)
 NEXT = DAY + timedelta(days=1)

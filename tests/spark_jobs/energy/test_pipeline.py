@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lakehouse.catalog import DAYS, read_log
+from lakehouse.lake.catalog import DAYS, read_log
 from lakehouse.tables.energy import (
     BRONZE_POWER_READINGS,
     GOLD_LOAD_HOURLY,
@@ -17,8 +17,8 @@ from lakehouse.tables.energy import (
     SILVER_POWER_READINGS,
     SILVER_POWER_READINGS_REJECTED,
 )
-from lakehouse.tables.finance import BRONZE_FILES
 from lakehouse.tables.logs import FILE_BALANCES, RUNS
+from lakehouse.tables.manifest import BRONZE_FILES
 from spark_jobs.energy import load_hourly, silver_power_readings
 from spark_jobs.energy.pipeline import run_pipeline
 

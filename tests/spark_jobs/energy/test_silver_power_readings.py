@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from lakehouse.schema import spark_schema
+from lakehouse.lake.schema import spark_schema
 from lakehouse.tables.energy import BRONZE_POWER_READINGS
 from spark_jobs.energy.gaps import mark_gaps
 from spark_jobs.energy.silver_power_readings import judge

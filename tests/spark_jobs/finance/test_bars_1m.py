@@ -19,7 +19,7 @@ from lakehouse.errors import BadInputError
 from lakehouse.tables.finance import GOLD_BARS_1M
 from spark_jobs.finance import bars_1m
 from spark_jobs.finance.bars_1m import CARRY_DAYS, Close, Traded, cut_pieces, session_frame
-from spark_jobs.finance.minutes import SESSION_SCHEMA, aggregate_minutes, complete_minutes, last_prices
+from transforms.finance.minutes import SESSION_SCHEMA, aggregate_minutes, complete_minutes, last_prices
 
 DAY = date(2024, 8, 8)
 NEXT = DAY + timedelta(days=1)

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 from pyiceberg.expressions import EqualTo, Or, Reference
 
-from lakehouse.catalog import load
-from lakehouse.scans import pin_current
+from lakehouse.lake.catalog import load
+from lakehouse.lake.scans import pin_current
 from lakehouse.tables.finance import GOLD_BARS_1M, GOLD_TICK_FEATURES, SILVER_TRADES
 from spark_jobs.finance import bars_1m, bronze_trades, silver_trades, tick_features
 from spark_jobs.finance.bars_1m import compare_trades

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pyarrow.compute as pc
 
-from lakehouse.catalog import DAYS, read_log
+from lakehouse.lake.catalog import DAYS, read_log
 from lakehouse.tables.finance import (
     BRONZE_TRADES,
     GOLD_BARS_1M,

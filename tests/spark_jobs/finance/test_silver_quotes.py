@@ -9,9 +9,10 @@ from decimal import Decimal
 import pyarrow.compute as pc
 import pytest
 
-from lakehouse.catalog import read_log
-from lakehouse.tables.finance import BRONZE_FILES, SILVER_QUOTES, SILVER_QUOTES_REJECTED
+from lakehouse.lake.catalog import read_log
+from lakehouse.tables.finance import SILVER_QUOTES, SILVER_QUOTES_REJECTED
 from lakehouse.tables.logs import FILE_BALANCES
+from lakehouse.tables.manifest import BRONZE_FILES
 from spark_jobs.finance import bronze_quotes, silver_quotes
 
 DAY = date(2013, 10, 7)

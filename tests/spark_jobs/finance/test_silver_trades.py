@@ -10,9 +10,10 @@ import polars as pl
 import pyarrow.compute as pc
 import pytest
 
-from lakehouse.catalog import DAYS, read_log
-from lakehouse.tables.finance import BRONZE_FILES, BRONZE_TRADES, SILVER_TRADES, SILVER_TRADES_REJECTED
+from lakehouse.lake.catalog import DAYS, read_log
+from lakehouse.tables.finance import BRONZE_TRADES, SILVER_TRADES, SILVER_TRADES_REJECTED
 from lakehouse.tables.logs import FILE_BALANCES, RUNS
+from lakehouse.tables.manifest import BRONZE_FILES
 from spark_jobs.finance import bronze_trades, silver_trades
 
 DAY = date(2024, 8, 8)

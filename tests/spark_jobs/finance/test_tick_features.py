@@ -12,8 +12,8 @@ import pytest
 
 from lakehouse.tables.finance import GOLD_TICK_FEATURES
 from spark_jobs.finance.bars_1m import CARRY_DAYS
-from spark_jobs.finance.indicators import FEATURES, State, compute_features, encode_state
 from spark_jobs.finance.tick_features import Carries, latest_carries, to_doubles, transform
+from transforms.finance.indicators import FEATURES, State, compute_features, encode_state
 
 FIRST = date(2024, 8, 5)
 BAR_SCHEMA = {

@@ -4,10 +4,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakehouse.schema import arrow_schema
+from lakehouse.lake.schema import arrow_schema
 from lakehouse.tables.finance import GOLD_TICK_PREDICTIONS
 from spark_jobs.finance.tick_predictions import JOB
-from spark_jobs.forecast_files import file_columns
+from spark_jobs.layers.forecasts import file_columns
 
 DAY = date(2013, 10, 11)
 OPEN = datetime(2013, 10, 11, 13, 30, tzinfo=UTC)

@@ -11,7 +11,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from lakehouse.demo_images import idx_bytes
+from lakehouse.demo.images import idx_bytes
 from spark_jobs.sources.base import UnreadableFileError
 from spark_jobs.sources.image_bytes import CIFAR_RECORD, read_cifar10, read_cifar10_archive, read_idx, read_idx_array
 

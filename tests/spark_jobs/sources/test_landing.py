@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
+from lakehouse.config.settings import read_settings
 from lakehouse.errors import BadInputError, UnavailableError
-from lakehouse.settings import read_settings
 from spark_jobs.sources.landing import LandedFile, list_landing, read_bytes
 
 SETTINGS = read_settings({})

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lakehouse.demo_images import idx_bytes
+from lakehouse.demo.images import idx_bytes
 
 NAMES = {"train": "train", "test": "t10k"}
 

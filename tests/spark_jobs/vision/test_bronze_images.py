@@ -11,10 +11,10 @@ import tarfile
 import numpy as np
 import pytest
 
-from lakehouse.demo_images import idx_bytes
+from lakehouse.demo.images import idx_bytes
 from lakehouse.errors import BadInputError, ExitCode
 from lakehouse.tables import find_table
-from lakehouse.tables.finance import BRONZE_FILES
+from lakehouse.tables.manifest import BRONZE_FILES
 from lakehouse.tables.vision import (
     BRONZE_IMAGES,
     GOLD_IMAGE_CLASS_COUNTS,
@@ -22,7 +22,7 @@ from lakehouse.tables.vision import (
     SILVER_IMAGES,
     gold_images,
 )
-from spark_jobs import publish
+from spark_jobs.engine import publish
 from spark_jobs.vision import bronze_images
 from spark_jobs.vision.pipeline import run_pipeline
 

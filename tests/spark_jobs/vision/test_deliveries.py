@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lakehouse.days import NO_DAY
-from lakehouse.image_set import our_image_sets, parse_image_set
-from spark_jobs.manifest import Entry
+from lakehouse.reference.image_set import our_image_sets, parse_image_set
+from lakehouse.slices import NO_DAY
+from spark_jobs.layers.manifest import Entry
 from spark_jobs.sources.landing import LandedFile
 from spark_jobs.vision.deliveries import ImageFile, Place, batch_place, choose, find_deliveries, find_place
 from spark_jobs.vision.image_manifest import is_settled

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lakehouse.catalog import read_log
-from lakehouse.image_set import parse_image_set
+from lakehouse.lake.catalog import read_log
+from lakehouse.reference.image_set import parse_image_set
 from lakehouse.tables.logs import CHECK_RESULTS
 from lakehouse.tables.vision import SILVER_IMAGES, gold_images
 from spark_jobs.vision.gold_images import balance_of_tolerance, channel_statistics

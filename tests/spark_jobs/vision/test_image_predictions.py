@@ -3,9 +3,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from lakehouse.errors import ExitCode
-from lakehouse.schema import arrow_schema
-from lakehouse.tables.predictions import GOLD_IMAGE_PREDICTIONS
-from spark_jobs.forecast_files import file_columns
+from lakehouse.lake.schema import arrow_schema
+from lakehouse.tables.vision import GOLD_IMAGE_PREDICTIONS
+from spark_jobs.layers.forecasts import file_columns
 from spark_jobs.vision.image_predictions import JOB
 
 SCHEMA = arrow_schema(GOLD_IMAGE_PREDICTIONS, file_columns(GOLD_IMAGE_PREDICTIONS))

@@ -8,8 +8,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from lakehouse.catalog import read_log
-from lakehouse.demo_images import write_demo_images
+from lakehouse.demo.images import write_demo_images
+from lakehouse.lake.catalog import read_log
 from lakehouse.tables.logs import FILE_BALANCES, RUNS
 from lakehouse.tables.vision import (
     BRONZE_IMAGES,

@@ -7,10 +7,10 @@ import dataclasses
 import pytest
 import requests
 
+from lakehouse.config.generated import secret_file, stack_folder
 from lakehouse.errors import BadInputError
-from lakehouse.generated import secret_file, stack_folder
+from lakehouse.queries.trino import ADMIN, ANALYST, ask, certificate_file, login_of, open_connection
 from lakehouse.services import processes
-from lakehouse.sql_trino import ADMIN, ANALYST, ask, certificate_file, login_of, open_connection
 
 
 def refusal(filled, sql: str, user: str = ANALYST) -> str:

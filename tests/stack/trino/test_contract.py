@@ -12,9 +12,9 @@ from pyiceberg.schema import Schema
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import BinaryType, LongType, NestedField, StringType
 
-from lakehouse.connection import open_catalog
 from lakehouse.errors import LakehouseError
-from lakehouse.sql_trino import ADMIN
+from lakehouse.lake.connection import open_catalog
+from lakehouse.queries.trino import ADMIN
 
 NAMES = ("plain", "ünï code", "a/b", "100%", "a+b c", "%20")
 """A partition each, so a folder each: keys that a client has to encode once and not twice."""

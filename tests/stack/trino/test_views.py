@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from lakehouse.catalog import load
-from lakehouse.sql import SqlFile, find_sql_file, read_sql_files
+from lakehouse.lake.catalog import load
+from lakehouse.queries.statements import SqlFile, find_sql_file, read_sql_files
 from lakehouse.tables import find_table
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY
 

@@ -1,0 +1,1 @@
+"""Suites of tables that belong to no domain alone."""

@@ -1,0 +1,116 @@
+"""Set-up for docker-compose.yaml: `python -m lakehouse.services.compose files`; in its containers `prepare`, `airflow`.
+
+Writes  .compose/secrets/   files: every secret, one a file, mode 0600, generated once
+        .compose/home, postgres, seaweedfs, stack/trino   files: folders of state, the caller's own
+        .env                files: the account that the containers run as
+
+`prepare` makes roles, databases and buckets by the code that the native servers are prepared with; `airflow` migrates
+Airflow's database and imports its pools.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from lakehouse.config.generated import BUCKETS, make_secret, read_secret, secret_file
+from lakehouse.config.private_files import write_private
+from lakehouse.config.project import ROOT
+from lakehouse.config.settings import Settings, read_settings
+from lakehouse.errors import BadInputError, LakehouseError
+from lakehouse.services import mlflow, postgres, s3, trino
+from lakehouse.services.store_probe import refuse_open_store
+
+FOLDER = ROOT / ".compose"
+STATE = ("home", "home/stack", "home/stack/secrets", "postgres", "seaweedfs")
+ENDPOINT = "http://s3:8333"
+ACTIONS = {
+    "root": ["Admin", "Read", "Write", "List", "Tagging"],
+    "jobs": [f"{action}:{bucket}" for bucket in (s3.LAKE, s3.LANDING) for action in ("Read", "Write", "List")],
+    "trino": [f"{action}:{s3.LAKE}" for action in ("Read", "List")],
+    "mlflow": [f"{action}:{s3.MLFLOW}" for action in ("Read", "Write", "List")],
+    "airflow": [f"{action}:{s3.LOGS}" for action in ("Read", "Write", "List")],
+}
+"""What SeaweedFS lets each identity do: the grants of s3.GRANTS in its own words."""
+SECRETS = ("postgres_admin", postgres.READER, *postgres.DATABASES.values(), "mlflow_login", "mlflow_cookies")
+
+
+def account() -> tuple[int, int]:
+    """Return user and group that the containers run as: the caller's.
+
+    Raises:
+        BadInputError: the caller is root.
+    """
+    if os.getuid() == 0:
+        raise BadInputError("containers run as the account that starts them, and not as root: use another account")
+    return os.getuid(), os.getgid()
+
+
+def write_files(folder: Path, user: int, group: int) -> None:
+    """Generate what is not there yet; what is there stays."""
+    for name in STATE:
+        (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+    # The layout of a home of profile stack, whose code reads secrets by their names
+    link = folder / "stack"
+    link.mkdir(exist_ok=True)
+    secrets = folder / "secrets"
+    secrets.mkdir(exist_ok=True, mode=0o700)
+    if not (link / "secrets").exists():
+        (link / "secrets").symlink_to("../secrets")
+    for name in SECRETS:
+        make_secret(folder, name)
+    identities = []
+    for role, actions in ACTIONS.items():
+        access, secret = (make_secret(folder, f"s3_{role}_{part}") for part in ("key", "secret"))
+        credentials = [{"accessKey": access, "secretKey": secret}]
+        identities.append({"name": role, "credentials": credentials, "actions": actions})
+    write_private(secrets / "s3_identities", json.dumps({"identities": identities}, indent=1))
+    uri = f"postgresql+psycopg://mlflow:{read_secret(folder, 'mlflow_db')}@postgres:5432/mlflow"
+    write_private(secrets / "mlflow_uri", uri)
+    write_private(secrets / "mlflow.ini", mlflow.LOGIN.format(database=uri))
+    trino.make_files(folder)
+    write_private(folder.parent / ".env", f"LAKEHOUSE_UID={user}\nLAKEHOUSE_GID={group}\n")
+
+
+def prepare(settings: Settings) -> None:
+    """Make roles, databases and buckets, and refuse a store that answers somebody without keys."""
+    postgres.prepare(settings, 5432, "postgres")
+    trino.make_view_tables(settings, 5432)
+    s3.make_buckets(s3.root_client(settings, ENDPOINT))
+    refuse_open_store(ENDPOINT, BUCKETS)
+
+
+def prepare_airflow(settings: Settings) -> None:
+    """Migrate Airflow's database, import its pools and generate its login."""
+    from lakehouse.services import airflow, up
+
+    up.prepare(settings, airflow.environment(settings, settings.airflow_port), print_line)
+
+
+def print_line(line: str) -> None:
+    """Tell the container's log."""
+    sys.stdout.write(f"{line}\n")
+
+
+def main(arguments: list[str]) -> int:
+    """Run one of the commands; the exit code is the documented one."""
+    try:
+        if arguments == ["files"]:
+            write_files(FOLDER, *account())
+            print_line(f"secrets are in {secret_file(FOLDER, 'mlflow_login').parent}")
+        elif arguments == ["prepare"]:
+            prepare(read_settings(os.environ, is_starting=True))
+        elif arguments == ["airflow"]:
+            prepare_airflow(read_settings(os.environ))
+        else:
+            raise BadInputError(f"expected files, prepare or airflow, found {' '.join(arguments) or 'nothing'}")
+    except LakehouseError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,63 @@
+"""The manifest `bronze.files`: what was delivered to any domain, and what became of it."""
+
+from __future__ import annotations
+
+from lakehouse.tables.columns import INGESTED_AT
+from lakehouse.tables.model import Column, Table
+
+VERDICTS = ("accepted", "superseded", "quarantined", "refused")
+
+BRONZE_FILES = Table(
+    layer="bronze",
+    name="files",
+    doc="The manifest: one row per delivery and file, with what became of it.",
+    columns=(
+        Column("delivery_date", "date", "Day of the delivery; 1970-01-01 where it has none, as image sets."),
+        Column("dataset", "string", "Name of the bronze table that the file belongs to."),
+        Column("source", "string", "Name of the source that claimed the file."),
+        Column(
+            "instrument_id",
+            "string",
+            "What the file is about: a venue-qualified symbol, a meter, or set and split of images (mnist.train); "
+            "empty for a quarantined file of several.",
+        ),
+        Column(
+            "delivery_part",
+            "string",
+            "Part of a delivery that comes in several files: of a day, a batch of a split, or its labels; else empty.",
+        ),
+        Column("_source_file", "string", "Path of the file below the landing folder."),
+        Column("_source_sha256", "string", "SHA-256 of the file as delivered, hex."),
+        Column("bytes", "bigint", "Size of the file as delivered.", unit="B", minimum=0),
+        Column(
+            "rows", "bigint", "Lines, images or labels of this delivery in the file; 0 where quarantined.", minimum=0
+        ),
+        Column(
+            "first_ts_event",
+            "timestamp",
+            "Earliest readable event, UTC; of meters in their own civil time.",
+            nullable=True,
+        ),
+        Column(
+            "last_ts_event",
+            "timestamp",
+            "Latest readable event, UTC; of meters in their own civil time.",
+            nullable=True,
+        ),
+        Column("event_dates", "array<date>", "The values of event_date in its rows, ascending."),
+        Column("verdict", "string", "What became of the delivery.", allowed=VERDICTS),
+        Column("reason", "string", "Why, in words, where it was not accepted.", nullable=True),
+        Column(
+            "read_as",
+            "string",
+            "The declarations that the file was held against, with a digest: dialects of meters, or an image set and "
+            "the files read together; null where the source needs none.",
+            nullable=True,
+        ),
+        INGESTED_AT,
+    ),
+    primary_key=("delivery_date", "dataset", "instrument_id", "delivery_part", "_source_sha256", "_source_file"),
+    partitioned_by=("months(delivery_date)",),
+    sorted_by=("instrument_id", "_source_file"),
+    replaced_by="delivery_date",
+)

@@ -1,0 +1,267 @@
+"""What every bronze job shares: new files of the landing folder go into the table, whole, and into the manifest.
+
+Bronze is replaced by delivery, not by day: a run adds the new deliveries of its days and removes those that they
+replace. The table is published before the manifest, so a run that dies in between finds its files still new, sees its
+key on the table and only writes the manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import partial
+from types import ModuleType
+
+import polars as pl
+
+from lakehouse.config.settings import Settings
+from lakehouse.errors import BadInputError, ExitCode
+from lakehouse.lake.counts import count_by
+from lakehouse.lake.schema import arrow_table
+from lakehouse.tables import Table
+from lakehouse.tables.manifest import BRONZE_FILES
+from spark_jobs.engine.job import Job, Plan, Request, Summary
+from spark_jobs.engine.month_files import stage_rows
+from spark_jobs.engine.publish import Attempt, Published, Write
+from spark_jobs.engine.stage import Branch, delete_rows, stage_files
+from spark_jobs.layers import convert, manifest
+from spark_jobs.layers.convert import Converted, NewFile
+from spark_jobs.layers.manifest import UNKNOWN_DAY, Entry
+from spark_jobs.sources import base, reading
+from spark_jobs.sources.base import UnreadableFileError
+from spark_jobs.sources.discovery import claim_file
+from spark_jobs.sources.landing import LandedFile, list_landing, read_bytes
+
+logger = logging.getLogger(__name__)
+
+Claims = Callable[[str], base.Claim | None]
+Code = tuple[ModuleType, ...]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What a bronze plan knows: the manifest as it is, and the files that are not in it."""
+
+    entries: tuple[Entry, ...]
+    files: tuple[NewFile, ...]
+    dataset: str
+
+
+def bronze_job(
+    name: str, table: Table, claims: Callable[[Request], Claims] = lambda request: claim_file, code: Code = ()
+) -> Job:
+    """Make the job that loads one kind of file into one bronze table; the table's name is the data set's.
+
+    `claims` says, for a request, what the files of the landing folder are; `code` is what the rows depend on besides.
+    """
+
+    def plan(request: Request) -> Plan:
+        return plan_files(request, table.name, claims(request))
+
+    def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
+        return build_writes(request, planned.state, attempt, table)
+
+    return Job(
+        name=name,
+        table=table,
+        tables=(table, BRONZE_FILES),
+        reads=(),
+        code=(base, reading, convert, manifest, *code),
+        plan=plan,
+        build=build,
+        summarize=summarize,
+    )
+
+
+def plan_files(request: Request, dataset: str, claim_of: Claims) -> Plan:
+    """Find the files of the landing folder that the manifest has not judged yet."""
+    entries = tuple(manifest.read_manifest(request.settings))
+    claimed = claim_landing(request, dataset, claim_of)
+    hashes = dict(zip(claimed, hash_files([file for file, _ in claimed.values()], request.settings), strict=True))
+    landed = set(hashes.values())
+    files: dict[tuple[str, date | None, str], NewFile] = {}
+    for path, (file, claim) in claimed.items():
+        sha256, day, instrument_id = hashes[path], claim.delivery_date, claim.instrument_id
+        if not manifest.is_settled(
+            *(entries, sha256, day, landed, request.is_replacing), instrument_id=instrument_id, read_as=claim.read_as
+        ):
+            files.setdefault((sha256, day, instrument_id), NewFile(file, claim, sha256))
+    inputs: dict[date, list[str]] = {}
+    for new in files.values():
+        for day in delivery_days(new, request.settings):
+            inputs.setdefault(day, []).append(f"new {new.sha256} {new.claim.read_as or ''}")
+    for entry in manifest.accepted(entries, dataset):
+        if entry.delivery_date in inputs:  # told apart from new: B in place of A is another day than A in place of B
+            inputs[entry.delivery_date].append(f"present {entry.fingerprint}")
+    lines = [f"read {new.landed.path} ({new.landed.bytes} bytes, sha256 {new.sha256})" for new in files.values()]
+    return Plan(
+        {day: sorted(set(texts)) for day, texts in inputs.items()},
+        tuple(lines),
+        Delivered(entries, tuple(files.values()), dataset),
+    )
+
+
+def claim_landing(request: Request, dataset: str, claim_of: Claims) -> dict[str, tuple[LandedFile, base.Claim]]:
+    """Return the landing folder's files of one data set whose day is asked for, by path.
+
+    A file whose day stands in its content is always asked for: only reading it would tell.
+    """
+    claimed = {}
+    for file in list_landing(request.landing, request.settings):
+        claim = claim_of(file.path)
+        if claim is None or claim.dataset != dataset:
+            continue
+        if request.days is None or claim.delivery_date is None or claim.delivery_date in request.days:
+            claimed[file.path] = (file, claim)
+    return claimed
+
+
+def hash_files(files: Sequence[LandedFile], settings: Settings) -> list[str]:
+    """Hash the files' bytes, a few at a time; hashing and reading leave the interpreter's lock."""
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        return list(pool.map(lambda file: hashlib.sha256(read_bytes(file.url, settings)).hexdigest(), files))
+
+
+def delivery_days(new: NewFile, settings: Settings) -> set[date]:
+    """Return the delivery days of a file, reading it where its path names none."""
+    if new.claim.delivery_date is not None:
+        return {new.claim.delivery_date}
+    try:
+        rows = reading.read_rows(read_bytes(new.landed.url, settings), new.claim, new.sha256, EPOCH)
+        return {day for batch in rows for day in batch.column("delivery_date").unique().to_pylist()}
+    except UnreadableFileError:
+        return {UNKNOWN_DAY}
+
+
+def build_writes(request: Request, delivered: Delivered, attempt: Attempt, table: Table) -> Sequence[Write]:
+    """Convert the new files and describe what is to be staged.
+
+    Raises:
+        BadInputError: a delivery came with other bytes, or a file is unreadable and the run is strict.
+    """
+    target = convert.target_of(request.settings, table, attempt.run_id, attempt.started_at)
+    converted = convert.convert(request.spark, target, delivered.files)
+    unreadable = [result for result in converted if result.unreadable is not None]
+    for result in unreadable:
+        logger.warning("quarantined %s: %s", result.file.landed.path, result.unreadable)
+    if unreadable and request.is_strict:
+        first = unreadable[0]
+        convert.discard(converted, request.settings)
+        raise BadInputError(
+            f"{first.file.landed.path}: {first.unreadable}; {len(unreadable)} of {len(converted)} files can't be read "
+            "and --strict publishes nothing then"
+        )
+    new = [entry for result in converted for entry in entries_of(result, delivered.dataset, attempt.started_at)]
+    try:
+        rows = manifest.merge(delivered.entries, new, request.is_replacing)
+    except BadInputError:
+        convert.discard(converted, request.settings)
+        raise
+    readable = [result for result in converted if result.unreadable is None]
+    days = tuple(sorted({entry.delivery_date for entry in new}))
+    writes = [Write(BRONZE_FILES, days, lambda branch: stage_manifest(request.settings, branch, rows, days))]
+    if readable:
+        table_days = tuple(sorted({entry.delivery_date for entry in new if entry.verdict == "accepted"}))
+        writes.insert(
+            0,
+            Write(
+                table,
+                table_days,
+                lambda branch: stage_deliveries(
+                    request.settings, branch, manifest.accepted(rows, delivered.dataset), readable, table_days
+                ),
+                lambda branch, _: {
+                    "manifest_row_difference": row_difference(
+                        request.settings, branch, manifest.accepted(rows, delivered.dataset), table_days
+                    )
+                },
+            ),
+        )
+    return writes
+
+
+def entries_of(result: Converted, dataset: str, ingested_at: datetime) -> Iterable[Entry]:
+    """Yield the manifest's rows of one file."""
+    file, claim = result.file, result.file.claim
+    entry = partial(
+        Entry,
+        dataset=dataset,
+        source=claim.source,
+        delivery_part=claim.delivery_part,
+        source_file=file.landed.path,
+        source_sha256=file.sha256,
+        bytes=file.landed.bytes,
+        read_as=claim.read_as,
+        ingested_at=ingested_at,
+    )
+    if result.unreadable is not None:
+        yield entry(
+            delivery_date=claim.delivery_date or UNKNOWN_DAY,
+            instrument_id=claim.instrument_id,
+            rows=0,
+            first_ts_event=None,
+            last_ts_event=None,
+            event_dates=(),
+            verdict="quarantined",
+            reason=result.unreadable,
+        )
+    for delivery in result.deliveries:
+        yield entry(**vars(delivery), verdict="accepted", reason=None)
+
+
+def stage_manifest(settings: Settings, branch: Branch, rows: Sequence[Entry], days: Sequence[date]) -> Sequence[date]:
+    """Replace the manifest's rows of the days."""
+    names = BRONZE_FILES.column_names
+    written = arrow_table(BRONZE_FILES, [dict(zip(names, entry.as_row(), strict=True)) for entry in rows])
+    return stage_rows(settings, branch, written, days)
+
+
+def stage_deliveries(
+    settings: Settings, branch: Branch, expected: Sequence[Entry], readable: Sequence[Converted], days: Sequence[date]
+) -> Sequence[date]:
+    """Add the files of the new deliveries to what the manifest to come expects of the old ones, and to nothing else.
+
+    Taken out are deliveries that are replaced, and those of a run that died before it wrote the manifest.
+    """
+    keys = ("delivery_date", branch.table.subject, "_source_sha256")
+    kept = {(entry.delivery_date, entry.instrument_id, entry.source_sha256) for entry in expected}
+    kept -= {
+        (delivery.delivery_date, delivery.instrument_id, result.file.sha256)
+        for result in readable
+        for delivery in result.deliveries
+    }
+    present = set(count_by(settings, branch.table, keys, [pl.col("delivery_date").is_in(days)], branch.name))
+    delete_rows(branch, keys, sorted(present - kept))
+    return stage_files(branch, [file for result in readable for file in result.data_files], days)
+
+
+def row_difference(settings: Settings, branch: Branch, expected: Sequence[Entry], days: Sequence[date]) -> int:
+    """Count the lines that are on the branch and not in the manifest to come, or the other way round, file by file."""
+    rows: dict[str, int] = {}
+    for entry in expected:
+        if entry.delivery_date in days:
+            rows[entry.source_sha256] = rows.get(entry.source_sha256, 0) + entry.rows
+    of_days = pl.col("delivery_date").is_in(days)
+    counted = count_by(settings, branch.table, ("_source_sha256",), [of_days], branch.name)
+    found = {sha256: lines for (sha256,), lines in counted.items()}
+    return sum(abs(rows.get(sha256, 0) - found.get(sha256, 0)) for sha256 in {*rows, *found})
+
+
+def summarize(request: Request, plan: Plan, published: Sequence[Published]) -> Summary:
+    """Count lines and files; quarantined files make a success a notice."""
+    read = {(new.sha256, new.claim.read_as) for new in plan.state.files}
+    quarantined = sum(
+        entry.verdict == "quarantined" and (entry.source_sha256, entry.read_as) in read
+        for entry in manifest.read_manifest(request.settings)
+    )
+    rows = sum(item.rows_added for item in published if item.table is not BRONZE_FILES)
+    note = f"{len(plan.state.files)} files read"
+    if not quarantined:
+        return Summary(rows_in=rows, rows_out=rows, note=note)
+    note += f", {quarantined} of them quarantined (reasons in bronze.files)"
+    return Summary(rows_in=rows, rows_out=rows, exit_code=ExitCode.QUARANTINED, note=note)

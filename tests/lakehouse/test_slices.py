@@ -1,0 +1,71 @@
+"""Days as ranges and as text."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from lakehouse.errors import BadInputError
+from lakehouse.slices import NO_DAY, day_range, describe_days, format_days, parse_day, parse_days
+
+
+@pytest.mark.parametrize(
+    ("days", "text"),
+    [
+        pytest.param([], "", id="no day"),
+        pytest.param([date(2024, 8, 8)], "2024-08-08", id="one day"),
+        pytest.param(
+            [date(2024, 8, 12), date(2024, 8, 8), date(2024, 8, 10), date(2024, 8, 9), date(2024, 8, 9)],
+            "2024-08-08..2024-08-10,2024-08-12",
+            id="ranges hold both ends, days come in any order and twice",
+        ),
+        pytest.param([date(2024, 2, 28), date(2024, 2, 29), date(2024, 3, 1)], "2024-02-28..2024-03-01", id="leap day"),
+        pytest.param([date.min], "0001-01-01", id="the whole table"),
+        pytest.param([date(9999, 12, 30), date(9999, 12, 31)], "9999-12-30..9999-12-31", id="the calendar's end"),
+    ],
+)
+def test_format_days_is_read_back_by_parse_days(days, text):
+    assert format_days(days) == text
+    assert parse_days(text) == sorted(set(days))
+
+
+@pytest.mark.parametrize(
+    ("units", "text", "description"),
+    [
+        pytest.param(["mnist"], "mnist", "mnist", id="one set"),
+        pytest.param(["mnist", "cifar10", "mnist"], "cifar10,mnist", "cifar10,mnist", id="sets, one twice"),
+        pytest.param(["mnist", NO_DAY], "1970-01-01,mnist", "mnist", id="a set beside its day in the manifest"),
+        pytest.param([NO_DAY], "1970-01-01", "1970-01-01", id="a file whose day is unknown"),
+    ],
+)
+def test_format_days_takes_names_of_sets_which_parse_days_reads_back(units, text, description):
+    assert format_days(units) == text
+    assert parse_days(text) == sorted(set(units), key=str)
+    assert describe_days(units) == description
+
+
+def test_day_range_leaves_out_its_end():
+    assert day_range(date(2024, 12, 30), date(2025, 1, 2)) == [
+        date(2024, 12, 30),
+        date(2024, 12, 31),
+        date(2025, 1, 1),
+    ]
+
+
+@pytest.mark.parametrize("last", [date(2024, 8, 8), date(2024, 8, 7)])
+def test_day_range_refuses_a_range_without_a_day(last):
+    with pytest.raises(BadInputError) as caught:
+        day_range(date(2024, 8, 8), last)
+    assert str(caught.value) == f"--from 2024-08-08 --to {last} holds no day; --to is the day after the last one"
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2024-13-01", "2024-02-30", "08/08/2024", "2024-08-08T00:00", ""])
+def test_parse_day_refuses_what_is_no_day(text):
+    with pytest.raises(BadInputError) as caught:
+        parse_day(text)
+    assert str(caught.value) == f"expected a day like 2024-08-08, found {text!r}"
+
+
+def test_parse_day_reads_an_iso_day():
+    assert parse_day("2024-08-08") == date(2024, 8, 8)
