@@ -50,7 +50,7 @@ def test_a_busy_database_is_opened_again_for_two_seconds(settings, monkeypatch):
     outcomes += ["busy"] * 100
     with pytest.raises(UnavailableError, match=r"^the catalog can't be opened \(.*database is locked\)"):
         open_catalog(settings)
-    assert len(outcomes) == 95
+    assert 93 <= len(outcomes) <= 97  # of 100, one each 0.4 seconds
 
 
 @pytest.fixture
