@@ -25,7 +25,7 @@ def test_write_configuration_names_this_environments_python_and_every_jar(tmp_pa
     script = programs / "find-spark-home"
     script.chmod(stat.S_IRWXU)
     found = subprocess.run(
-        ["bash", "-c", f". {script}; printf %s $SPARK_HOME"], env={}, capture_output=True, text=True, check=True
+        ["/bin/sh", "-c", f". {script}; printf %s $SPARK_HOME"], env={}, capture_output=True, text=True, check=True
     )
     assert found.stdout == str(home)
 
