@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.model import find_model, key_columns
+from ml.model import Deflated, find_model, key_columns
 from ml.model_files import file_sha256
 from ml.registry import MODEL_FILES, download_model, find_version
 from ml.steps import fit_into, read_rows
@@ -71,9 +71,9 @@ def train_again(context: Context, name: str, version: int) -> Reproduction:
         with tempfile.TemporaryDirectory() as scratch, download_model(context, run) as packed:
             folder = Path(scratch) / "files"
             fit_into(folder, run.config, rows, context.say)
-            scored = model.score(run.config, rows, folder)
-            evaluation = model.evaluate(run.config, scored)
-            if model.deflate:  # beside what had been tried then
+            scored = model.score(rows, folder)
+            evaluation = model.evaluate(scored)
+            if isinstance(model, Deflated):  # beside what had been tried then
                 trials = read_trials(context, run, Path(scratch))
                 evaluation = model.deflate(evaluation, [trial.metrics for trial in trials])
             metrics = evaluation.metrics

@@ -103,6 +103,3 @@ class PowerConfig(ModelConfig):
         if getattr(self.hyperparameters, self.model_type) is None:
             raise ValueError(f"hyperparameters.{self.model_type} is missing")
         return self
-
-
-CONFIGS: dict[str, type[ModelConfig]] = {"power_lgbm": PowerConfig}

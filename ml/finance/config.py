@@ -194,6 +194,3 @@ class TickConfig(ModelConfig):
         if self.split.embargo_bars < shortest:
             raise ValueError(f"split.embargo_bars {self.split.embargo_bars} is below window + horizon = {shortest}")
         return self
-
-
-CONFIGS: dict[str, type[ModelConfig]] = {"tick_gru": TickConfig}
