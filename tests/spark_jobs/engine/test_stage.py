@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 from pyspark.sql import functions as F
 
-from lakehouse.lake.catalog import day_fingerprints, load, migrate, rows_per_day
+from lakehouse.lake.catalog import load, migrate
+from lakehouse.lake.history import rows_per_slice, slice_fingerprints
 from lakehouse.lake.schema import arrow_table
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY
 from spark_jobs.engine.month_files import stage_rows
@@ -69,9 +70,9 @@ def test_stage_replaces_days_within_their_months(lake, put):
     ]
     branch.java_table().manageSnapshots().fastForwardBranch("main", "audit_test").commit()
     iceberg = load(lake.settings, GOLD_LOAD_HOURLY)
-    assert rows_per_day(iceberg, "event_date") == {MARCH_31: 1, APRIL_1: 1}
+    assert rows_per_slice(iceberg, "event_date") == {MARCH_31: 1, APRIL_1: 1}
     replaced_last = {snapshot.snapshot_id for snapshot in iceberg.snapshots()}
-    prints = day_fingerprints(iceberg, "event_date", [MARCH_31, APRIL_1, date(2024, 5, 1)])
+    prints = slice_fingerprints(iceberg, "event_date", [MARCH_31, APRIL_1, date(2024, 5, 1)])
     assert {day: int(text.partition("@")[2]) in replaced_last for day, text in prints.items()} == {
         MARCH_31: True,
         APRIL_1: True,

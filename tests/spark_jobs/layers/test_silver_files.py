@@ -13,7 +13,7 @@ from lakehouse.tables.logs import FILE_BALANCES
 from spark_jobs.engine import day_files
 from spark_jobs.finance import bronze_trades, silver_trades
 from spark_jobs.layers import silver, silver_files
-from spark_jobs.layers.manifest import Entry
+from spark_jobs.engine.manifest import Entry
 from spark_jobs.layers.silver import line_difference
 from spark_jobs.layers.silver_files import Piece, cut_pieces
 
