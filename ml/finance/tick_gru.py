@@ -33,7 +33,7 @@ from ml.finance import scoring
 from ml.finance.claims import check_claims
 from ml.finance.config import NETWORKS, TickConfig
 from ml.finance.evaluation import deflate, evaluate, market_of, measure_errors, measure_trading
-from ml.finance.features import MINUTE, Bars, lay_out
+from ml.finance.features import MINUTE, Bars, columns_of, lay_out
 from ml.finance.forecaster import Forecaster, fit_forecaster, save_forecaster
 from ml.finance.plots import plot
 from ml.finance.scoring import examples_of, forecast_bars, table_of_forecasts
@@ -46,8 +46,8 @@ from ml.model_files import write_index
 
 LEAK_CUTS = (0.35, 0.6, 0.8, 0.95)
 """Where features are built again without the future, as shares of an instrument's bars."""
-COLUMNS = tuple(name for name in GOLD_TICK_FEATURES.column_names if not name.startswith("_"))
-"""All of gold's: what the model does not look at is what its features are held against."""
+OWN_COLUMNS = ("close", "minutes_since_open")
+"""What is read of a bar in any case: targets, returns and sessions come from it."""
 
 
 class TickModel(Model[TickConfig], Deflated, Backtested):
@@ -56,8 +56,13 @@ class TickModel(Model[TickConfig], Deflated, Backtested):
     publish_job = "finance/tick_predictions.py"
 
     def columns(self) -> tuple[str, ...]:
-        """Return the columns of gold that the model needs."""
-        return COLUMNS
+        """Return the close, the place in the session, and what the features are made from."""
+        made_from = (column for name in self.config.features for column in columns_of(name))
+        return tuple(dict.fromkeys((*OWN_COLUMNS, *made_from)))
+
+    def columns_to_check(self) -> tuple[str, ...]:
+        """Return the volume, which the columns are computed from again."""
+        return ("volume",)
 
     def row_filter(self) -> RowFilter:
         """Return the rows: the instruments, the days of the training window."""
@@ -77,7 +82,7 @@ class TickModel(Model[TickConfig], Deflated, Backtested):
         missing = sorted(set(self.config.instruments) - present)
         if missing:
             raise BadInputError(f"{GOLD_TICK_FEATURES.identifier} has no bar of {', '.join(missing)}")
-        check_claims(rows)
+        check_claims(rows, {name: columns_of(name) for name in self.config.features})
         for instrument in self.config.instruments:
             own = rows.filter(pc.field("instrument_id") == instrument)
             own = own.filter(pc.field("minutes_since_open").is_valid()).sort_by("bar_start")

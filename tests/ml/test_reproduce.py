@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from pyiceberg.types import IntegerType, TimestampType
 
 from lakehouse.errors import BadInputError
 from lakehouse.lake.catalog import load
@@ -54,6 +55,25 @@ def test_other_data_or_seed_is_seen_as_a_difference(training, monkeypatch):
     assert found.metrics["rmse_kw_h1"] > 0
     assert found.files_differ == ("h1.txt", "h24.txt", "model.json")
     assert found.lines()[-1] == "not reproduced"
+
+
+def test_version_is_reproduced_from_a_tag_of_before_columns_that_it_does_not_need(training):
+    bring_back = training.keep()
+    for name, kind in (
+        ("month", IntegerType()),
+        ("available_at", TimestampType()),
+    ):  # nobody's, and one that checks read
+        with load(training.settings, GOLD_LOAD_HOURLY).update_schema() as change:
+            change.delete_column(name)
+        with load(training.settings, GOLD_LOAD_HOURLY).update_schema() as change:
+            change.add_column(name, kind)
+    try:
+        assert train_again(training.context, MODEL, 1).is_equal
+        as_of = training.run(training.context.client.get_model_version(MODEL, "1").run_id).pin.snapshot_id
+        with pytest.raises(BadInputError, match=r"^gold\.load_hourly has no column available_at at snapshot"):
+            training.train(step="prepare", as_of=str(as_of))
+    finally:
+        bring_back()
 
 
 def test_version_that_is_not_there_is_named(training):
