@@ -115,9 +115,9 @@ def explain(context: Context, run: TrainingRun) -> list[str]:
         notes.append(f"code: now {now or 'outside of git'}, then {run.git_commit or 'outside of git'}")
     then = json.loads(Path(context.client.download_artifacts(run.run_id, "environment.json")).read_text("utf-8"))
     changed = [
-        f"{name} {then.get(name) or 'none'} -> {value or 'none'}"
+        f"{name} {then[name] or 'none'} -> {value or 'none'}"
         for name, value in environment().items()
-        if then.get(name, "") != value
+        if name in then and then[name] != value  # what was not recorded then is not known
     ]
     if changed:
         notes.append(f"environment: {', '.join(changed)}")

@@ -51,19 +51,10 @@ PREDICTIONS = "predictions.parquet"
 TAG = "lakehouse."
 """How the tags begin that we set on runs and versions."""
 RECORDED_PACKAGES = (
-    *(
-        "lightgbm",
-        "xgboost-cpu",
-        "torch",
-        "safetensors",
-        "numpy",
-        "pandas",
-        "pyarrow",
-        "pyiceberg",
-        "mlflow",
-        "lakehouse-tick",
-    ),
+    *("lightgbm", "xgboost-cpu", "torch", "safetensors", "numpy", "pandas", "polars", "pyarrow", "pyiceberg"),
+    *("exchange-calendars", "mlflow", "lakehouse-tick"),
 )
+"""Packages that a result may depend on, by their names on the index."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Code and schemas of models are found; what could be forgotten is named."""
 
 import ast
+import subprocess
 import sys
 from types import ModuleType
 from typing import get_args, get_origin
@@ -40,6 +41,19 @@ def test_every_yaml_finds_the_code_for_its_schema(name):
     assert config_type(model) is type(config)
     assert model.config is config
     assert (FOLDER.parent / "spark_jobs" / model.publish_job).is_file(), f"{type(model).__name__}.publish_job"
+
+
+def test_reading_configurations_imports_nothing_that_takes_long():
+    """Dags read all of them whenever they are parsed."""
+    heavy = ("numpy", "pandas", "polars", "pyarrow", "pyiceberg", "sqlalchemy", "mlflow", "torch", "exchange_calendars")
+    code = (
+        "import sys\n"
+        "from ml.config import config_files, find_config\n"
+        "for name in config_files(): find_config(name)\n"
+        f"sys.exit(', '.join(name for name in {heavy} if name in sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert (found.returncode, found.stderr) == (0, "")
 
 
 def test_every_schema_has_a_model_and_every_model_a_schema():
