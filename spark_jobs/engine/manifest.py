@@ -18,6 +18,8 @@ from lakehouse.lake.scans import pin_current
 from lakehouse.slices import Slice, in_order
 from lakehouse.tables.manifest import BRONZE_FILES
 
+LABELS = "labels"
+"""The last part of a delivery's part that names a file of labels."""
 UNKNOWN_DAY = date(1970, 1, 1)
 """Delivery day of an unreadable file whose day would have stood in its content."""
 
@@ -57,6 +59,11 @@ class Entry:
     def line_subject(self) -> str:
         """What its lines are about in silver: an instrument, a meter, or the set that a split belongs to."""
         return self.instrument_id if self.event_dates else self.instrument_id.partition(".")[0]
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether its rows are lines of a bronze table; those of a file of labels belong to the images beside it."""
+        return self.delivery_part.rpartition(".")[2] != LABELS
 
     @property
     def slices(self) -> tuple[Slice, ...]:

@@ -16,7 +16,6 @@ from ml.torch_runtime import require_torch
 from ml.tracking import RECORDED_PACKAGES
 from ml.vision.config import ImageConfig
 
-
 SCHEMAS = [schema for path in FOLDER.glob("*/config.py") for schema in schemas_of(path.parent.name).values()]
 
 
