@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml.environment import environment, git_commit
 from ml.model import Deflated, find_model, key_columns
 from ml.model_files import file_sha256
 from ml.registry import MODEL_FILES, download_model, find_version
@@ -20,8 +21,6 @@ from ml.tracking import (
     TAG,
     Context,
     TrainingRun,
-    environment,
-    git_commit,
     mlflow_errors,
     read_predictions,
     read_run,

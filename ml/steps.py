@@ -22,6 +22,7 @@ import pyarrow as pa
 from lakehouse.errors import BadInputError, LakehouseError
 from lakehouse.tables import find_table
 from ml.config import ModelConfig, find_config
+from ml.environment import environment, pinned_packages
 from ml.evaluation import evaluate_run
 from ml.gate import GateFailedError
 from ml.gold import choose_snapshot, read_gold
@@ -34,11 +35,10 @@ from ml.served import CONFIG
 from ml.tracking import (
     Context,
     TrainingRun,
-    environment,
+    log_dataset,
     log_parameters,
     mark,
     mlflow_errors,
-    pinned_packages,
     read_run,
     start_run,
 )
@@ -158,24 +158,6 @@ def check_size_and_age(config: ModelConfig, rows: pa.Table) -> None:
         raise BadInputError(
             f"the newest row of {config.table} is of {newest}, {age} days old; expected {limit} at most"
         )
-
-
-def log_dataset(context: Context, run: TrainingRun, rows: pa.Table) -> None:
-    """Log table, snapshot, tag and schema id as the run's dataset."""
-    from mlflow.data.meta_dataset import MetaDataset
-    from mlflow.entities import DatasetInput, InputTag
-    from mlflow.types.utils import _infer_schema
-
-    from ml.iceberg_source import IcebergSource
-
-    source = IcebergSource(run.pin.identifier, run.pin.snapshot_id, run.pin.tag, run.pin.schema_id)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # advice on integer columns of a served model, which this is not
-        schema = _infer_schema(rows.slice(0, 1000).to_pandas())
-    dataset = MetaDataset(source, name=run.pin.identifier, digest=str(run.pin.snapshot_id), schema=schema)
-    context.client.log_inputs(
-        run.run_id, [DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])]
-    )
 
 
 def train(context: Context, run: TrainingRun) -> TrainingRun:

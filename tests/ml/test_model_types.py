@@ -7,13 +7,13 @@ import pytest
 from ml.commands import Step
 from ml.config import FOLDER, config_files, find_config, schemas_of
 from ml.energy.config import PowerConfig
+from ml.environment import RECORDED_PACKAGES
 from ml.finance.config import NETWORKS, TickConfig
 from ml.finance.networks import build
 from ml.learners import KINDS
 from ml.model import find_model
 from ml.steps import STEPS
 from ml.torch_runtime import require_torch
-from ml.tracking import RECORDED_PACKAGES
 from ml.vision.config import ImageConfig
 
 SCHEMAS = [schema for path in FOLDER.glob("*/config.py") for schema in schemas_of(path.parent.name).values()]
@@ -57,7 +57,7 @@ def test_packages_that_read_a_models_files_are_recorded_with_its_run(name):
     for model_type in model_types(type(config)):
         packages = find_model(config.model_copy(update={"model_type": model_type})).packages()
         assert not set(packages) - set(RECORDED_PACKAGES), (
-            f"{model_type} needs them; ml/tracking.py does not record them"
+            f"{model_type} needs them; ml/environment.py does not record them"
         )
 
 

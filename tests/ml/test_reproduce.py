@@ -6,6 +6,7 @@ from pyiceberg.types import IntegerType, TimestampType
 from lakehouse.errors import BadInputError
 from lakehouse.lake.catalog import load
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY
+from ml import reproduce
 from ml.pins import model_tags
 from ml.reconcile import reconcile_tags
 from ml.reproduce import train_again
@@ -41,8 +42,6 @@ def test_version_is_reproduced_without_difference_after_gold_changed_and_expired
 
 
 def test_other_data_or_seed_is_seen_as_a_difference(training, monkeypatch):
-    from ml import reproduce
-
     honest = reproduce.fit_into
 
     def other_seed(folder, config, rows, say):
@@ -55,6 +54,13 @@ def test_other_data_or_seed_is_seen_as_a_difference(training, monkeypatch):
     assert found.metrics["rmse_kw_h1"] > 0
     assert found.files_differ == ("h1.txt", "h24.txt", "model.json")
     assert found.lines()[-1] == "not reproduced"
+
+
+def test_notes_say_what_changed_since_and_nothing_of_what_was_not_recorded_then(training, monkeypatch):
+    now = reproduce.environment()
+    monkeypatch.setattr(reproduce, "environment", lambda: {**now, "numpy": "0.0", "of-today": "1.0"})
+    run = training.run(training.context.client.get_model_version(MODEL, "1").run_id)
+    assert reproduce.explain(training.context, run)[-1] == f"environment: numpy {now['numpy']} -> 0.0"
 
 
 def test_version_is_reproduced_from_a_tag_of_before_columns_that_it_does_not_need(training):
