@@ -110,7 +110,7 @@ def run_step(context: Context, run: TrainingRun, step: str) -> TrainingRun:
 def begin(context: Context, config: ModelConfig, as_of: str | None) -> TrainingRun:
     """Choose the snapshot and make the run."""
     snapshot_id, schema_id = choose_snapshot(context.settings, find_table(config.table), as_of)
-    run = start_run(context, config, {"snapshot_id": snapshot_id, "schema_id": schema_id})
+    run = start_run(context, config, snapshot_id, schema_id)
     context.say(f"run {run.run_id} of {config.name}: {config.table} at snapshot {snapshot_id}")
     return run
 

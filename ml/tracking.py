@@ -130,7 +130,7 @@ def experiment_id(context: Context, name: str) -> str:
     return str(found.experiment_id)
 
 
-def start_run(context: Context, config: ModelConfig, pin_of: Mapping[str, Any]) -> TrainingRun:
+def start_run(context: Context, config: ModelConfig, snapshot_id: int, schema_id: int) -> TrainingRun:
     """Make the MLflow run of one training; what later steps need is there from its first moment."""
     dataset = config.table.partition(".")[2]
     commit = git_commit()
@@ -139,8 +139,8 @@ def start_run(context: Context, config: ModelConfig, pin_of: Mapping[str, Any]) 
         f"{TAG}config": json.dumps(json.loads(config.as_json()), separators=(",", ":")),
         f"{TAG}config_sha256": config.sha256,
         f"{TAG}table": config.table,
-        f"{TAG}snapshot_id": str(pin_of["snapshot_id"]),
-        f"{TAG}schema_id": str(pin_of["schema_id"]),
+        f"{TAG}snapshot_id": str(snapshot_id),
+        f"{TAG}schema_id": str(schema_id),
         f"{TAG}git_commit": commit,
         "mlflow.source.name": f"lakehouse train {config.name}",
         "mlflow.source.type": "LOCAL",

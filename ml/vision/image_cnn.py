@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 
 from lakehouse.errors import BadInputError
 from ml.compare import MCNEMAR
+from ml.examples import Floats, Positions
 from ml.leakage import LeakError
 from ml.model import Evaluation, Model, Say, Validated
 from ml.model_files import read_index
@@ -173,7 +174,7 @@ def score_images(config: ImageConfig, rows: pa.Table, folder: Path) -> pa.Table:
     )
 
 
-def classify(config: ImageConfig, pixels: Bytes, folder: Path) -> tuple[Mapping[str, Any], Any, Any]:
+def classify(config: ImageConfig, pixels: Bytes, folder: Path) -> tuple[Mapping[str, Any], Floats, Positions]:
     """Return the folder's index, the probability of each class for each image, and the linear baseline's labels."""
     require_torch(lambda line: None)
     from ml.vision.weights import open_classifier

@@ -86,8 +86,9 @@ def test_hours_that_are_never_measured_whole_are_checked_by_what_they_know_of_th
     check_claims(rows, lay_out(rows))
 
 
-def test_few_hours_that_are_never_measured_whole_are_refused(hours, frame):
-    rows = hours.table(frame.assign(completeness_ratio=0.9)[:600])
+@pytest.mark.parametrize("count", [600, 72], ids=["weeks", "days"])
+def test_few_hours_that_are_never_measured_whole_are_refused(hours, frame, count):
+    rows = hours.table(frame.assign(completeness_ratio=0.9)[:count])
     with pytest.raises(
         LeakError, match=r"^column load_kw_lag_1, load_kw_lag_2, .* can't be checked against the future"
     ):
