@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from lakehouse.slices import NO_DAY
-from spark_jobs.layers import manifest
-from spark_jobs.layers.manifest import Entry
+from spark_jobs.engine import manifest
+from spark_jobs.engine.manifest import UNKNOWN_DAY, Entry
 from spark_jobs.vision.convert_images import ConvertedImages
-from spark_jobs.vision.deliveries import DATASET, LABELS, ImageDelivery, ImageFile, subject_of
+from spark_jobs.vision.deliveries import DATASET, ImageDelivery, ImageFile, subject_of
 
 
 def set_of(entry: Entry) -> str:
@@ -23,14 +22,9 @@ def image_key(entry: Entry) -> tuple[str, str, str, str]:
     return (name, split, entry.delivery_part, entry.source_sha256)
 
 
-def is_labels(entry: Entry) -> bool:
-    """Tell files of labels from files of images."""
-    return entry.delivery_part.rpartition(".")[2] == LABELS
-
-
 def accepted_entries(entries: Iterable[Entry], name: str) -> list[Entry]:
     """Return the rows of a set's accepted files of images, without those of labels."""
-    return [e for e in manifest.accepted(entries, DATASET) if set_of(e) == name and not is_labels(e)]
+    return [e for e in manifest.accepted(entries, DATASET) if set_of(e) == name and e.has_lines]
 
 
 def is_settled(
@@ -70,7 +64,7 @@ def entries_of(result: ConvertedImages, entries: Sequence[Entry], ingested_at: d
 
     def entry(file: ImageFile, subject: str, part: str, rows: int) -> Entry:
         return Entry(
-            delivery_date=NO_DAY,
+            delivery_date=UNKNOWN_DAY,
             dataset=DATASET,
             source=delivery.image_set.format,
             instrument_id=subject,
