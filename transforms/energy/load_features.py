@@ -30,6 +30,18 @@ LOOK_BACK_DAYS = WEEKS * 7 + 1
 """One more than the weeks have: after a spring with its day of 23 hours, 672 hours reach into it."""
 DAY = ("meter_id", "event_date")
 HOUR = (*DAY, "hour_start", "occurrence")
+READING_COLUMNS = (
+    *DAY,
+    "interval_start",
+    "occurrence",
+    "status",
+    "available_at",
+    "active_power_kw",
+    "interval_min",
+    "zone",
+    "country",
+)
+"""What is read of silver.power_readings."""
 POWER = pl.Decimal(38, 9)
 """Power is added up as decimals: then the order of the readings does not matter."""
 
@@ -37,7 +49,7 @@ POWER = pl.Decimal(38, 9)
 def hourly_loads(readings: pl.DataFrame, days: Collection[date], holidays_of: HolidaysOf) -> pl.DataFrame:
     """Build gold.load_hourly without _ingested_at for some civil days.
 
-    `readings` are the rows of silver.power_readings of these days and of the LOOK_BACK_DAYS before each of them.
+    `readings` are the READING_COLUMNS of these days and of the LOOK_BACK_DAYS before each of them, in any order.
     """
     return add_features(complete_hours(aggregate_hours(readings), holidays_of), days)
 
