@@ -46,10 +46,10 @@ setup: $(STAMPS)/archive ## Python environment in .venv (PYTHON=python3.12 picks
 setup-dev: $(STAMPS)/dev $(STAMPS)/archive
 
 stack: setup ## what profile stack starts natively, into .stack: Trino, the S3 server; PostgreSQL is the system's
-	@$(BIN)/python -m lakehouse.install.fetch_parts
+	@$(BIN)/lakehouse setup parts
 
 compose: setup ## profile stack in containers: secrets into .compose, then docker compose up
-	@$(BIN)/python -m lakehouse.services.compose files
+	@$(BIN)/lakehouse setup compose-files
 	@docker compose up --build --detach --wait
 
 demo: setup ## ticks from files to audited gold tables and a report; LANDING=<dir> takes your files
@@ -69,7 +69,7 @@ lint: setup-dev ## ruff, mypy, import-linter, sqlfluff
 	@$(BIN)/sqlfluff lint --nocolor --disable-progress-bar sql
 
 docs: setup ## docs/data-dictionary.md and docs/settings.md from the declarations
-	@$(BIN)/python -m lakehouse.docs.dictionary
+	@$(BIN)/lakehouse setup docs
 
 doctor: setup ## what is missing or wrong here, with the line that mends it
 	@$(BIN)/lakehouse doctor
@@ -110,19 +110,19 @@ $(STAMPS)/dev: requirements-dev.txt $(STAMPS)/run
 
 # Who trains no model of torch never gets it: its first training installs it the same way
 $(STAMPS)/torch: requirements-torch.txt $(STAMPS)/run
-	@$(BIN)/python -m ml.torch_runtime
+	@$(BIN)/lakehouse setup torch
 	@touch $@
 
 .jars/.fetched: jars.txt $(STAMPS)/run
 	@echo 'fetching the jars for Spark (about ten seconds) ...'
-	@$(BIN)/python -m lakehouse.install.jars
+	@$(BIN)/lakehouse setup jars
 	@touch $@
 
 $(STAMPS)/spark: lakehouse/install/spark_home.py .jars/.fetched
-	@$(BIN)/python -m lakehouse.install.spark_home
+	@$(BIN)/lakehouse setup spark-home
 	@touch $@
 
 $(STAMPS)/archive: $(STAMPS)/spark spark_jobs/engine/warm_up.py
 	@echo 'preparing short starts of Spark (half a minute, once) ...'
-	@$(BIN)/python -m lakehouse.install.spark_home --archive
+	@$(BIN)/lakehouse setup archive
 	@touch $@

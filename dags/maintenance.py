@@ -59,4 +59,4 @@ with DAG(
     tags = CommandOperator(task_id="tags", arguments=["models", "--reconcile"])
     # Tags first: what they hold does not expire
     chain(upkeep("branches"), upkeep("compaction"), tags, upkeep("expiry"), upkeep("orphans"), upkeep("metadata"))
-    CommandOperator(task_id="logs", module="lakehouse.services.retention", arguments=[])
+    CommandOperator(task_id="logs", arguments=["remove-old-logs"])

@@ -1,8 +1,9 @@
-"""The command `lakehouse audit`: all rows on a table's `main` are held against its suite, on request.
+"""The commands `lakehouse audit`, which checks all rows on a table's `main`, and `lakehouse report`, the pages.
 
 Reads   the table
-Writes  lakehouse.quality.check_results   a row per rule
-        lakehouse.ops.runs                the run `audit.<table>`, so that the report tells of a failure
+Writes  lakehouse.quality.check_results   audit: a row per rule
+        lakehouse.ops.runs                audit: the run `audit.<table>`, so that the report shows a failure
+        <home>/reports                    report: the data-quality pages
 """
 
 from __future__ import annotations
@@ -37,6 +38,23 @@ def audit(table: Annotated[str, typer.Argument(help="The table as layer.name, su
     from lakehouse.config.settings import settings
 
     typer.echo(audit_main(settings(), find_table(table)))
+
+
+def report(
+    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Rebuild the data-quality pages from the recorded checks and print where they are.
+
+    \b
+    Example: lakehouse report --open
+    """
+    from expectations.pages import build_index
+    from lakehouse.config.settings import settings
+
+    page = build_index(settings())
+    typer.echo(page)
+    if show:
+        typer.launch(page.as_uri())
 
 
 def audit_main(here: Settings, table: Table) -> str:

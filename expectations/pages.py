@@ -25,7 +25,7 @@ from expectations.page_model import Audit, balance_lines, judge_state, last_audi
 from expectations.queries import query_command
 from expectations.report import Sample
 from expectations.rules import LINEAGE
-from lakehouse.config.settings import Settings, settings
+from lakehouse.config.settings import Settings
 from lakehouse.lake.catalog import read_log
 from lakehouse.lake.connection import open_catalog
 from lakehouse.tables import Table
@@ -155,7 +155,3 @@ def rejected(table: Table, rule: str, count: int, rows: list[Mapping[str, Any]])
         Sample(tuple(names), texts),
         query_command(query, table.identifier, None),
     )
-
-
-if __name__ == "__main__":
-    build_index(settings())

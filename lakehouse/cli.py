@@ -12,15 +12,15 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from lakehouse.commands import fetching, jobs, reading, services, sql
+from lakehouse.commands import fetching, jobs, reading, services, setup, sql
 from lakehouse.commands.demo import demo
 from lakehouse.config.project import require_folder
 from lakehouse.errors import ExitCode, LakehouseError
 
 logger = logging.getLogger(__name__)
 
-COMMANDS = "lakehouse.commands"
-"""Entry points by which packages above this floor bring their commands (pyproject.toml)."""
+COMMANDS, SETUP_COMMANDS = "lakehouse.commands", "lakehouse.setup"
+"""Entry points by which packages above this floor bring their commands, and those of `setup` (pyproject.toml)."""
 
 READERS = ("query", "tables", "models")
 """Commands that do without the project's folder: all that an installed wheel is good for, but serving models."""
@@ -41,6 +41,8 @@ fetch_app = typer.Typer(
 app.add_typer(fetch_app, name="fetch")
 sql_app = typer.Typer(help="The views and example queries in sql/.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(sql_app, name="sql")
+setup_app = typer.Typer(help="What make and the containers run.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(setup_app, name="setup", hidden=True)
 
 for command in (
     reading.doctor,
@@ -50,11 +52,11 @@ for command in (
     reading.tables,
     jobs.migrate,
     reading.query,
-    jobs.report,
 ):
     app.command()(command)
 for command in (services.up, services.down, services.status, services.reset):
     app.command()(command)
+app.command(hidden=True)(services.remove_old_logs)
 app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})(
     services.airflow
 )
@@ -63,8 +65,21 @@ for fetch in (fetching.binance, fetching.power, fetching.mnist, fetching.cifar10
 sql_app.command("list")(sql.show)
 for sql_command in (sql.apply, sql.run):
     sql_app.command()(sql_command)
+for setup_command in (
+    setup.jars,
+    setup.spark_home,
+    setup.archive,
+    setup.parts,
+    setup.docs,
+    setup.compose_files,
+    setup.compose_prepare,
+    setup.compose_airflow,
+):
+    setup_app.command()(setup_command)
 for plugged in entry_points(group=COMMANDS):
-    app.command()(plugged.load())
+    app.command(plugged.name)(plugged.load())
+for plugged in entry_points(group=SETUP_COMMANDS):
+    setup_app.command(plugged.name)(plugged.load())
 
 
 @app.callback()

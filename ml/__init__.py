@@ -1,0 +1,1 @@
+"""Training from gold at a tag: configuration, gate, registry, promotion, forecasts."""

@@ -1,4 +1,4 @@
-"""Commands of models: train, models, promote, rollback, predict, reproduce; `lakehouse` finds them by entry points.
+"""Commands of models: train, models, promote, rollback, predict, reproduce, `setup torch`; found by entry points.
 
 Whatever takes long to import is imported by the command that needs it.
 """
@@ -179,6 +179,17 @@ def reproduce(
     for line in found.lines():
         typer.echo(line)
     raise typer.Exit(ExitCode.DONE if found.is_equal else ExitCode.AUDIT_FAILED)
+
+
+def torch() -> None:
+    """Install torch now, which the first training of a model that is made with it would do otherwise.
+
+    \b
+    Example: lakehouse setup torch
+    """
+    from ml.torch_runtime import require_torch
+
+    require_torch(_say)
 
 
 def _say(line: str) -> None:

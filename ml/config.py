@@ -15,12 +15,13 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lakehouse.errors import BadInputError
+from lakehouse.reference.declaration import Declared, check
+from lakehouse.reference.yaml_document import Document, Place, parse_value, read_yaml
 from lakehouse.services.pools import POOLS, QUEUES
 from lakehouse.tables import TABLES, find_table
-from ml.yaml_lines import Document, Place, parse_value, read_yaml
 
 FOLDER = Path(__file__).parent
 
@@ -34,10 +35,8 @@ JUDGING = ("gate", "is_approval_needed")
 """What --set may not change either: a run would choose what it is judged by."""
 
 
-class Section(BaseModel):
-    """A part of a configuration: no unknown keys, no conversion of a text to a number, no change once it is read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+class Section(Declared):
+    """A part of a model's configuration."""
 
 
 class TrainingWindow(Section):
@@ -224,18 +223,14 @@ def find_schema(document: Document) -> type[ModelConfig]:
     Raises:
         BadInputError: there is no such domain or code.
     """
-    for key in ("domain", "code"):
-        value = document.values.get(key)
-        if not isinstance(value, str) or not re.fullmatch(NAME, value):
-            raise BadInputError(f"{document.where((key,))}: {key}: expected a name like energy, found {value!r}")
-    domain, code = document.values["domain"], document.values["code"]
+    domain, code = document.values.get("domain"), document.values.get("code")
     domains = sorted(path.parent.name for path in FOLDER.glob("*/config.py"))
     if domain not in domains:
-        raise BadInputError(f"{document.where(('domain',))}: no domain {domain!r}; there are {', '.join(domains)}")
+        document.refuse([document.fault(("domain",), f"expected one of {', '.join(domains)}, found {domain!r}")])
     schemas: dict[str, type[ModelConfig]] = importlib.import_module(f"ml.{domain}.config").CONFIGS
-    if code not in schemas:
-        raise BadInputError(f"{document.where(('code',))}: no code {code!r}; there are {', '.join(schemas)}")
-    return schemas[code]
+    if not isinstance(code, str) or code not in schemas:
+        document.refuse([document.fault(("code",), f"expected one of {', '.join(schemas)}, found {code!r}")])
+    return schemas[str(code)]
 
 
 def apply_override(document: Document, override: str, schema: type[ModelConfig]) -> None:
@@ -263,30 +258,3 @@ def apply_override(document: Document, override: str, schema: type[ModelConfig])
         target = inner
     target[str(place[-1])] = parse_value(text)
     document.origins[place] = origin
-
-
-def check(document: Document, schema: type[ModelConfig]) -> ModelConfig:
-    """Hold the values against a schema.
-
-    Raises:
-        BadInputError: what is wrong, each with its file and line, in one line.
-    """
-    try:
-        # JSON mode: a list may become a tuple and a text a date; numbers and truth values stay what they are
-        values = json.dumps(document.values, default=str)
-        return schema.model_validate_json(values)
-    except ValidationError as error:
-        found = error.errors(include_url=False)
-        raise BadInputError("; ".join(describe(document, dict(item)) for item in found)) from None
-
-
-def describe(document: Document, item: dict[str, Any]) -> str:
-    """Say where one value is wrong and what was expected."""
-    place: Place = tuple(part for part in item["loc"] if part != "[key]")
-    name = ".".join(map(str, place))
-    words = {"extra_forbidden": "no such key", "missing": "missing"}.get(item["type"], "")
-    if not words:
-        words = item["msg"].removeprefix("Value error, ")
-        if isinstance(item["input"], (str, int, float, bool)) and "found" not in words:
-            words += f", found {item['input']!r}"
-    return ": ".join(part for part in (document.where(place), name, f"{words[:1].lower()}{words[1:]}") if part)

@@ -10,17 +10,24 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 from collections.abc import Callable
+from operator import not_
 
-from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.refs import SnapshotRef
+from tenacity import (
+    RetryCallState,
+    RetryError,
+    Retrying,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_attempt,
+)
 
 from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError, UnavailableError, first_line
+from lakehouse.lake.attempts import PASSING, log_failure
 from lakehouse.lake.catalog import load
-from lakehouse.lake.connection import CATALOG_ERRORS
 from lakehouse.tables import Table
 
 logger = logging.getLogger(__name__)
@@ -99,16 +106,32 @@ def change_references(
     Raises:
         UnavailableError: they are not, after several attempts.
     """
-    why = "the change is not there"
-    for pause_s in (*PAUSES_S, None):
+
+    def attempt() -> bool:
+        """Return whether the references are as wanted; if not, change them, and another attempt looks at them."""
         iceberg = load(settings, table)
         if is_done(dict(iceberg.refs())):
-            return
-        try:
-            change(iceberg)
-        except (CommitFailedException, *CATALOG_ERRORS) as error:
-            why = first_line(error)
-            logger.warning("tags of %s: %s; looking again", table.identifier, why)
-            time.sleep(pause_s or 0)
-    if not is_done(dict(load(settings, table).refs())):
-        raise UnavailableError(f"the tags of {table.identifier} could not be changed ({why}); run the same again")
+            return True
+        change(iceberg)
+        return False
+
+    attempts = Retrying(
+        retry=retry_if_exception_type(PASSING) | retry_if_result(not_),
+        stop=stop_after_attempt(len(PAUSES_S) + 1),
+        wait=_pause_after,
+        before_sleep=log_failure(logger, f"tags of {table.identifier}"),
+    )
+    try:
+        attempts(attempt)
+    except RetryError as error:
+        if not is_done(dict(load(settings, table).refs())):
+            failure = error.last_attempt.exception()
+            why = first_line(failure) if failure else "the change is not there"
+            message = f"the tags of {table.identifier} could not be changed ({why}); run the same again"
+            raise UnavailableError(message) from failure
+
+
+def _pause_after(state: RetryCallState) -> float:
+    """Return how long to wait before the references are read again: not at all after a change that went well."""
+    is_failed = state.outcome is not None and state.outcome.failed
+    return (*PAUSES_S, 0.0)[state.attempt_number - 1] if is_failed else 0.0

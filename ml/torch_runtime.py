@@ -4,7 +4,7 @@ Reads   requirements-torch.txt
 Writes  torch into this Python environment, the first time
 
 Whatever imports torch calls `require_torch` first, so that nobody waits for gigabytes who trains no such model.
-`python -m ml.torch_runtime` installs it ahead of time.
+`lakehouse setup torch` installs it ahead of time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from lakehouse.config.project import ROOT
-from lakehouse.errors import LakehouseError, UnavailableError
+from lakehouse.errors import UnavailableError
 from ml.config import Resources
 from ml.model import Say
 
@@ -155,21 +155,3 @@ def prepare_torch(resources: Resources, seed: int) -> torch.device:
     torch.backends.cudnn.benchmark = False
     torch.manual_seed(seed)
     return torch.device("cuda" if resources.device == "gpu" and torch.cuda.is_available() else "cpu")
-
-
-def main() -> int:
-    """Install torch now; the exit code is the documented one."""
-
-    def say(line: str) -> None:
-        sys.stderr.write(f"{line}\n")
-
-    try:
-        require_torch(say)
-    except LakehouseError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Jobs that make the tables: landing files to bronze, silver, gold."""

@@ -9,8 +9,12 @@ import stat
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 
+from lakehouse.cli import setup_app
+from lakehouse.commands.setup import compose_files
+from lakehouse.errors import BadInputError
 from lakehouse.services import compose, s3
 
 ROOT = Path(__file__).parents[1]
@@ -125,10 +129,19 @@ def test_write_files_generates_every_declared_secret_once_and_private(document, 
     assert (tmp_path / ".env").read_text() == "LAKEHOUSE_UID=1000\nLAKEHOUSE_GID=1001\n"
 
 
-def test_root_starts_no_containers(monkeypatch, capsys):
+def test_root_starts_no_containers(monkeypatch):
     monkeypatch.setattr(os, "getuid", lambda: 0)
-    assert compose.main(["files"]) == 2
-    assert "not as root" in capsys.readouterr().err
+    with pytest.raises(BadInputError, match="not as root"):
+        compose_files()
+
+
+@pytest.mark.parametrize("name", services())
+def test_a_command_of_our_own_image_is_one_that_lakehouse_has(document, name):
+    command = document["services"][name].get("command", [])
+    if command[:2] == ["lakehouse", "setup"]:
+        assert command[2] in typer.main.get_command(setup_app).commands
+    else:
+        assert "-m" not in command, "a module is run by a command of lakehouse"
 
 
 def test_files_that_the_image_is_built_from_are_there():

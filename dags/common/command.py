@@ -21,19 +21,18 @@ KEPT_LINES = 50
 
 
 class CommandOperator(BaseOperator):
-    """Run `python -m <module> <arguments>` (templated) and settle the task by its exit code; returns its last line."""
+    """Run `lakehouse <arguments>` (templated) and settle the task by its exit code; returns its last line."""
 
     template_fields: Sequence[str] = ("arguments",)
 
-    def __init__(self, *, arguments: Sequence[str], module: str = "lakehouse", **kwargs: Any) -> None:
+    def __init__(self, *, arguments: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.arguments = list(arguments)
-        self.module = module
         self._process: subprocess.Popen[str] | None = None
 
     def command(self) -> list[str]:
         """Return the command line; an argument that was rendered to nothing is left out."""
-        return [sys.executable, "-m", self.module, *(each for each in self.arguments if each)]
+        return [sys.executable, "-m", "lakehouse", *(each for each in self.arguments if each)]
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Run the command.

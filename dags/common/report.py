@@ -9,5 +9,5 @@ from dags.common.command import CommandOperator
 
 def report_task() -> BaseOperator:
     """Make the last task of a Dag's tables; as a teardown it runs in any case and hides no failure of the run."""
-    report: BaseOperator = CommandOperator(task_id="report", module="expectations.pages", arguments=[], retries=1)
+    report: BaseOperator = CommandOperator(task_id="report", arguments=["report"], retries=1)
     return report.as_teardown()

@@ -1,0 +1,1 @@
+"""The commands of `lakehouse`: what they take and print; the work is done by the other folders."""

@@ -1,4 +1,4 @@
-"""Commands that change something: run, migrate, report."""
+"""Commands that change tables: run, migrate."""
 
 from __future__ import annotations
 
@@ -79,23 +79,6 @@ def migrate() -> None:
     sets = declared_image_sets(settings().landing_root, settings())
     for change in migrate_tables(settings(), map(gold_images, sets)) or ["nothing to do: every table is as declared"]:
         typer.echo(change)
-
-
-def report(
-    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
-) -> None:
-    """Rebuild the data-quality pages from the recorded checks and print where they are.
-
-    \b
-    Example: lakehouse report --open
-    """
-    from lakehouse.commands.submit import build_report
-    from lakehouse.config.settings import settings
-
-    page = build_report(settings())
-    typer.echo(page)
-    if show:
-        typer.launch(page.as_uri())
 
 
 def require_ready(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Commands of the services: up, down, status, and Airflow's own command line with the configuration of `up`."""
+"""Commands of the services: up, down, status, reset, Airflow's own command line, and the removal of old logs."""
 
 from __future__ import annotations
 
@@ -108,6 +108,18 @@ def airflow(context: typer.Context) -> None:
     program = str(Path(sys.executable).parent / "airflow")
     sys.stdout.flush()
     os.execve(program, [program, *context.args], variables)  # noqa: S606 - this very process becomes Airflow's
+
+
+def remove_old_logs() -> None:
+    """Remove logs that nobody wrote to for LAKEHOUSE_LOG_MAX_AGE_DAYS, on this machine and in the store.
+
+    \b
+    Example: lakehouse remove-old-logs
+    """
+    from lakehouse.config.settings import settings
+    from lakehouse.services.retention import apply_retention
+
+    typer.echo(apply_retention(settings()))
 
 
 def _say(line: str) -> None:

@@ -44,9 +44,9 @@ def spark_submit(script: Path, arguments: Sequence[str]) -> int:
     return run_process([*submit_command(), str(script), *arguments])
 
 
-def run_process(command: Sequence[str]) -> int:
+def run_process(command: Sequence[str], stdout: int | None = None) -> int:
     """Run a command until it ends; Ctrl-C and a polite kill reach it, and it is waited for."""
-    with subprocess.Popen(command, stderr=subprocess.PIPE, env=submit_environment()) as process:
+    with subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, env=submit_environment()) as process:
         assert process.stderr is not None  # noqa: S101 - stderr=PIPE makes one
         pump = threading.Thread(target=_copy_without_noise, args=(process.stderr,), daemon=True)
         pump.start()
@@ -95,8 +95,8 @@ def build_report(settings: Settings) -> Path:
     Raises:
         LakehouseError: the pages were not written.
     """
-    code = run_process([sys.executable, "-m", "expectations.pages"])
+    code = run_process([sys.executable, "-m", "lakehouse", "report"], stdout=subprocess.DEVNULL)
     page = settings.reports / "index.html"
     if code or not page.is_file():
-        raise LakehouseError(f"{page} was not written: python -m expectations.pages ended with {code}")
+        raise LakehouseError(f"{page} was not written: `lakehouse report` ended with {code}")
     return page

@@ -1,0 +1,1 @@
+"""Settings, generated secrets and addresses, and where the project lies."""

@@ -1,0 +1,1 @@
+"""Generated files in the layouts of real feeds, for the demo and the tests."""

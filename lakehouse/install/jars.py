@@ -14,7 +14,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from lakehouse.config.project import ROOT
-from lakehouse.errors import BadInputError, LakehouseError, UnavailableError
+from lakehouse.errors import BadInputError, UnavailableError
 from lakehouse.install.java import java_command
 
 JAR_LIST = ROOT / "jars.txt"
@@ -193,19 +192,3 @@ def _reason(done: subprocess.CompletedProcess[str]) -> str:
             if telling in line.lower():
                 return line
     return lines[-1] if lines else f"it ended with {done.returncode}"
-
-
-def main() -> int:
-    """Fetch what is missing; the exit code is the documented one."""
-    try:
-        fetched = fetch(read_jar_list())
-    except LakehouseError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
-    for jar in fetched:
-        sys.stdout.write(f"  {jar.file_name}, sha256 as listed\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -4,7 +4,7 @@ Writes  <pyspark>/conf/spark-defaults.conf   the jars, a quiet console, UTC
         <pyspark>/conf/spark-env.sh          this environment's Python, the driver's memory
         <pyspark>/conf/log4j2.properties     errors only
         <bin>/find-spark-home                pip's own asks the first python3 on PATH, which need not be this one
-        .jars/classes.jsa                    with --archive: the JVM's archive of loaded classes, a shorter start
+        .jars/classes.jsa                    `setup archive`: the JVM's archive of loaded classes, a shorter start
 
 A session's own settings (catalog, master, addresses) are not here: they follow LAKEHOUSE_… of the process.
 The class archive fits one JVM and these very jars; a JVM that it does not fit ignores it without a word.
@@ -24,17 +24,17 @@ from pathlib import Path
 
 from lakehouse.config.project import ROOT
 from lakehouse.config.settings import PREFIX
-from lakehouse.errors import BadInputError, LakehouseError
+from lakehouse.errors import BadInputError
 from lakehouse.install.jars import JAR_FOLDER, Jar, read_jar_list
 from lakehouse.install.java import java_command
 
 ARCHIVE = JAR_FOLDER / "classes.jsa"
-WARM_UP = ROOT / "spark_jobs" / "warm_up.py"
+WARM_UP = ROOT / "spark_jobs" / "engine" / "warm_up.py"
 FOREIGN_SPARK = ("SPARK_HOME", "SPARK_CONF_DIR", "SPARK_ENV_LOADED")
 """Variables by which another Spark on this machine would be taken instead of this environment's."""
 
 SPARK_ENV = """\
-# Written by python -m lakehouse.install.spark_home
+# Written by lakehouse setup spark-home
 PYSPARK_PYTHON="${{PYSPARK_PYTHON:-{python}}}"
 SPARK_DRIVER_MEMORY="${{SPARK_DRIVER_MEMORY:-${{LAKEHOUSE_DRIVER_MEMORY:-4g}}}}"
 # spark-submit's --master wins over MASTER
@@ -42,7 +42,7 @@ MASTER="${{MASTER:-${{LAKEHOUSE_SPARK_MASTER:-local[*]}}}}"
 """
 
 LOG4J = """\
-# Written by python -m lakehouse.install.spark_home
+# Written by lakehouse setup spark-home
 # An exception that ends a job reaches Python whole; on the console its first line will do
 rootLogger.level = error
 rootLogger.appenderRef.stderr.ref = stderr
@@ -58,7 +58,7 @@ logger.gateway.level = error
 
 FIND_SPARK_HOME = """\
 #!/usr/bin/env bash
-# Written by python -m lakehouse.install.spark_home; sourced by spark-submit and its siblings.
+# Written by lakehouse setup spark-home; sourced by spark-submit and its siblings.
 if [ -z "${{SPARK_HOME:-}}" ]; then
   export SPARK_HOME="{spark_home}"
 fi
@@ -104,7 +104,7 @@ def spark_defaults(jars: Sequence[Jar], jar_folder: Path, home: Path, archive: P
         "spark.sql.session.timeZone": "UTC",
     }
     lines = (f"{key} {value}\n" for key, value in settings.items())
-    return "# Written by python -m lakehouse.install.spark_home; spark-submit --conf wins over it.\n" + "".join(lines)
+    return "# Written by lakehouse setup spark-home; spark-submit --conf wins over it.\n" + "".join(lines)
 
 
 def write_configuration(home: Path, bin_folder: Path, jar_folder: Path = JAR_FOLDER) -> None:
@@ -125,7 +125,12 @@ def submit_environment() -> dict[str, str]:
 
 def submit_command() -> list[str]:
     """Return the start of a command line that runs this environment's spark-submit."""
-    return [str(Path(sysconfig.get_path("scripts")) / "spark-submit")]
+    return [str(scripts_folder() / "spark-submit")]
+
+
+def scripts_folder() -> Path:
+    """Return where this environment's programs are."""
+    return Path(sysconfig.get_path("scripts"))
 
 
 def archive_classes() -> bool:
@@ -152,21 +157,3 @@ def archive_classes() -> bool:
         shutil.copyfile(made, partial)
         partial.replace(ARCHIVE)
     return True
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Write the configuration, or with --archive the class archive."""
-    try:
-        if list(arguments) == ["--archive"]:
-            if not archive_classes():
-                sys.stdout.write("  this JVM keeps no class archive: Spark works, its starts take some seconds more\n")
-        else:
-            write_configuration(spark_home(), Path(sysconfig.get_path("scripts")))
-    except LakehouseError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

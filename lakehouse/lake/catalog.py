@@ -11,16 +11,17 @@ from typing import Any
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import (
-    CommitFailedException,
     NamespaceAlreadyExistsError,
     NoSuchTableError,
     TableAlreadyExistsError,
 )
 from pyiceberg.table import Table as IcebergTable
 from sqlalchemy.exc import IntegrityError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError, UnavailableError, first_line
+from lakehouse.lake.attempts import PASSING, log_failure
 from lakehouse.lake.connection import CATALOG_ERRORS, open_catalog
 from lakehouse.lake.history import main_history, summary_of
 from lakehouse.lake.schema import arrow_table, iceberg_schema, iceberg_type, partition_spec, sort_order
@@ -159,17 +160,25 @@ def append_log(settings: Settings, table: Table, rows: list[dict[str, Any]]) -> 
         return
     append_id = uuid.uuid4().hex
     arrow = arrow_table(table, rows)
-    why = ""
-    for _ in range(LOG_APPEND_ATTEMPTS):
-        try:
-            iceberg = load(settings, table)
-            if not any(append_id == summary_of(snapshot).get(APPEND_ID) for snapshot in main_history(iceberg)):
-                iceberg.append(arrow, snapshot_properties={APPEND_ID: append_id})
-            return
-        except (CommitFailedException, UnavailableError, *CATALOG_ERRORS) as error:
-            why = first_line(error)
-            logger.warning("appending to %s: %s; trying again", table.identifier, why)
-    raise UnavailableError(f"{len(rows)} rows could not be appended to {table.identifier}: {why}; run the same again")
+
+    def append() -> None:
+        iceberg = load(settings, table)
+        if not any(append_id == summary_of(snapshot).get(APPEND_ID) for snapshot in main_history(iceberg)):
+            iceberg.append(arrow, snapshot_properties={APPEND_ID: append_id})
+
+    passing = (UnavailableError, *PASSING)
+    attempts = Retrying(
+        stop=stop_after_attempt(LOG_APPEND_ATTEMPTS),
+        retry=retry_if_exception_type(passing),
+        before_sleep=log_failure(logger, f"appending to {table.identifier}"),
+        reraise=True,
+    )
+    try:
+        attempts(append)
+    except passing as error:
+        why = first_line(error)
+        message = f"{len(rows)} rows could not be appended to {table.identifier}: {why}; run the same again"
+        raise UnavailableError(message) from error
 
 
 def read_log(settings: Settings, table: Table) -> pa.Table:

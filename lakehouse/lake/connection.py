@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from pydantic import ValidationError
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.rest import RestCatalog
@@ -11,6 +9,7 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import ForbiddenError, OAuthError, RESTError, UnauthorizedError
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError, UnavailableError, first_line
@@ -22,6 +21,7 @@ CATALOG_ERRORS = (SQLAlchemyError, RESTError, OSError)
 OPEN_SECONDS = 2
 """How long opening is tried again. Two processes that open a new catalog both make its tables, and the second fails;
 SQLite may also answer busy at once while the last connection of another process closes its write-ahead log."""
+OPEN_PAUSE_SECONDS = 0.1
 
 
 def open_catalog(settings: Settings) -> Catalog:
@@ -35,21 +35,26 @@ def open_catalog(settings: Settings) -> Catalog:
         return _open_rest_catalog(settings)
     if settings.has_catalog_file:
         settings.home.mkdir(parents=True, exist_ok=True)
-    give_up = time.monotonic() + OPEN_SECONDS
-    while True:
-        try:
-            catalog = SqlCatalog(CATALOG, **settings.pyiceberg_properties())
-            break
-        except SQLAlchemyError as error:
-            if time.monotonic() > give_up:
-                message = f"the catalog can't be opened ({first_line(error)}); `lakehouse doctor` says more"
-                raise UnavailableError(message) from error
-            time.sleep(0.1)
+    try:
+        catalog = _open_database(settings)
+    except SQLAlchemyError as error:
+        message = f"the catalog can't be opened ({first_line(error)}); `lakehouse doctor` says more"
+        raise UnavailableError(message) from error
     if not settings.has_catalog_file:
         # A pool of its own would keep a connection open until the catalog is collected, and a server counts them
         catalog.engine.dispose()
         catalog.engine = create_engine(settings.catalog_sqlalchemy_uri, poolclass=NullPool)
     return catalog
+
+
+@retry(
+    retry=retry_if_exception_type(SQLAlchemyError),
+    stop=stop_after_delay(OPEN_SECONDS),
+    wait=wait_fixed(OPEN_PAUSE_SECONDS),
+    reraise=True,
+)
+def _open_database(settings: Settings) -> SqlCatalog:
+    return SqlCatalog(CATALOG, **settings.pyiceberg_properties())
 
 
 def _open_rest_catalog(settings: Settings) -> Catalog:

@@ -1,0 +1,1 @@
+"""Published files downloaded into the landing folder, each checked by its hash."""

@@ -18,6 +18,7 @@ from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
 from lakehouse.errors import BadInputError, UnavailableError
 
@@ -117,14 +118,21 @@ class Line:
 
     def repeat(self, url: str, attempt: Callable[[], _Result]) -> _Result:
         """Try once and again after each pause, as long as the failure may pass."""
-        for pause_s in self.retry_pauses_s:
-            try:
-                return attempt()
-            except _TransientError as error:
-                self.on_progress(f"{url}: {error}; trying again in {pause_s:g} s")
-                time.sleep(pause_s)
+
+        def announce(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            self.on_progress(f"{url}: {error}; trying again in {state.upcoming_sleep:g} s")
+
+        attempts = Retrying(
+            retry=retry_if_exception_type(_TransientError),
+            stop=stop_after_attempt(len(self.retry_pauses_s) + 1),
+            # The pause after the last attempt is asked for, too, and not kept
+            wait=lambda state: (*self.retry_pauses_s, 0.0)[state.attempt_number - 1],
+            before_sleep=announce,
+            reraise=True,
+        )
         try:
-            return attempt()
+            return attempts(attempt)
         except _TransientError as error:
             raise UnavailableError(f"{url}: {error}; nothing was kept, the same command is safe to repeat") from error
 

@@ -1,0 +1,1 @@
+"""Questions in SQL: embedded by DuckDB, in the stack by Trino, and how answers are written."""

@@ -1,79 +1,124 @@
-"""Declarations as YAML files (dialects of meters, image sets): read and checked, with file and line in every error."""
+"""Declarations (dialects, image sets, models): YAML checked against a schema, every fault named with file and line."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+import difflib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lakehouse.errors import BadInputError
-
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The one in C is ten times as fast, where PyYAML was built with it."""
+from lakehouse.reference.yaml_document import Document, Fault, Place, parse_yaml
 
 
 class Declared(BaseModel):
     """A part of a declaration: no unknown keys, no conversion of a text to a number, no change once it is read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class ContradictionError(ValueError):
+    """What is wrong with parts of a declaration that are sound each by itself: the words for each place."""
+
+    def __init__(self, found: Sequence[tuple[Place, str]]) -> None:
+        super().__init__("; ".join(words for _, words in found))
+        self.found = tuple(found)
+
+
+class Named(Protocol):
+    """A declaration with a name of its own."""
+
+    @property
+    def name(self) -> str:
+        """The name that no other declaration of the kind has."""
 
 
 _Declaration = TypeVar("_Declaration", bound=Declared)
+_Named = TypeVar("_Named", bound=Named)
 
 
-def parse_declaration(text: str, path: str, kind: type[_Declaration], keys: str, page: str) -> _Declaration:
-    """Read one declaration; `keys` tells in an error what the file should hold, `page` where that is explained.
+def parse_declaration(content: str | bytes, path: str, kind: type[_Declaration], page: str) -> _Declaration:
+    """Read one declaration; `page` is where its keys are explained.
 
     Raises:
-        BadInputError: the file is no YAML or says something that no declaration says; names file and line.
+        BadInputError: the file is not YAML, or has what no declaration of the kind has; names every fault.
+    """
+    return check(parse_yaml(content, path), kind, page)
+
+
+def check(document: Document, kind: type[_Declaration], page: str = "") -> _Declaration:
+    """Check the values of a document against a schema.
+
+    Raises:
+        BadInputError: every fault of the text and of the values, each with its file and line, in one line.
     """
     try:
-        values = yaml.load(text, LOADER)  # noqa: S506  # one of the two is safe_load's
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else path
-        raise BadInputError(f"{where}: expected YAML, found {getattr(error, 'problem', None) or error}") from None
-    if not isinstance(values, dict):
-        raise BadInputError(f"{path}:1: expected the keys of {keys}, found no mapping")
-    try:
-        return kind(**{str(key): value for key, value in values.items()})
+        # JSON mode: a list may become a tuple and a text a date; numbers and truth values stay what they are
+        checked = kind.model_validate_json(json.dumps(document.values))
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        named = ".".join(str(part) for part in first["loc"])
-        words = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
-        place = f"{path}:{line_of(yaml.compose(text, LOADER), first['loc'])}: "
-        raise BadInputError(f"{place}{named + ': ' if named else ''}{words}; see {page}") from None
+        items: list[dict[str, Any]] = [dict(item) for item in error.errors(include_url=False)]
+        # A list of which an item is wrong is also said to be too short
+        places: list[tuple[int | str, ...]] = [item["loc"] for item in items]
+        caused = {place[:length] for place in places for length in range(len(place))}
+        own = [item for item in items if not (item["type"] == "too_short" and item["loc"] in caused)]
+        document.refuse([fault for item in own for fault in _faults(document, kind, item)], page)
+        raise
+    document.refuse([], page)
+    return checked
 
 
-def line_of(node: yaml.Node, location: tuple[int | str, ...]) -> int:
-    """Return the line of a key, or of the nearest one around it that is there."""
-    line: int = node.start_mark.line + 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if key.value == str(part):
-                    line, node = key.start_mark.line + 1, value
-                    break
-            else:
-                return line
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            return line
-    return line
-
-
-def refuse_twins(named: Sequence[tuple[str, str]], what: str) -> None:
-    """Demand that the files (path, declared name) declare different names.
+def parse_all(
+    texts: Iterable[tuple[str, bytes]], parse: Callable[[bytes, str], _Named], what: str
+) -> tuple[_Named, ...]:
+    """Read the declarations of several files, given as path and content; `what` names the kind in an error.
 
     Raises:
-        BadInputError: two declare one name.
+        BadInputError: the faults of all files, or two of them declare one name.
     """
-    seen: dict[str, str] = {}
-    for path, name in named:
-        if name in seen:
-            raise BadInputError(f"{path} and {seen[name]} both declare the {what} {name!r}; rename one")
-        seen[name] = path
+    found: dict[str, tuple[str, _Named]] = {}
+    complaints = []
+    for path, content in texts:
+        try:
+            declared = parse(content, path)
+        except BadInputError as error:
+            complaints.append(str(error))
+            continue
+        if declared.name in found:
+            other = found[declared.name][0]
+            complaints.append(f"{path} and {other} both declare the {what} {declared.name!r}; rename one")
+        found.setdefault(declared.name, (path, declared))
+    if complaints:
+        raise BadInputError("; ".join(complaints))
+    return tuple(declared for _, declared in found.values())
+
+
+def _faults(document: Document, kind: type[Declared], item: Mapping[str, Any]) -> list[Fault]:
+    """Return where and how something is not as the schema says."""
+    place: Place = tuple(part for part in item["loc"] if part != "[key]")
+    error = item.get("ctx", {}).get("error")
+    if isinstance(error, ContradictionError):
+        return [document.fault((*place, *inner), words) for inner, words in error.found]
+    if item["type"] == "missing":
+        return [document.fault(place, "missing")]
+    if item["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(place[-1]), _keys(kind, place[:-1]), n=1)
+        return [document.fault(place, "unknown key" + (f" (did you mean {near[0]}?)" if near else ""))]
+    words = item["msg"].removeprefix("Value error, ")
+    found = repr(item["input"]) if isinstance(item["input"], (str, int, float, bool)) else ""
+    if found and "found" not in words and found not in words:
+        words += f", found {found}"
+    return [document.fault(place, f"{words[:1].lower()}{words[1:]}")]
+
+
+def _keys(kind: Any, place: Place) -> list[str]:
+    """Return the keys that a schema knows at a place."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if not place:
+            return list(kind.model_fields)
+        field = kind.model_fields.get(str(place[0]))
+        return _keys(field.annotation, place[1:]) if field else []
+    if place and get_origin(kind) in (dict, list, tuple):
+        return _keys(get_args(kind)[1 if get_origin(kind) is dict else 0], place[1:])
+    return [key for inner in get_args(kind) for key in _keys(inner, place)]

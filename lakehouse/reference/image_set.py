@@ -9,18 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from typing import Annotated, Any, Literal
 
-from pyarrow import fs
 from pydantic import BeforeValidator, Field, model_validator
 
 from lakehouse.config.settings import Settings
-from lakehouse.errors import BadInputError
-from lakehouse.lake.store import open_filesystem
-from lakehouse.reference.declaration import Declared, parse_declaration, refuse_twins
+from lakehouse.reference.declaration import ContradictionError, Declared, parse_all, parse_declaration
+from lakehouse.reference.declared_files import read_user_files
+from lakehouse.reference.yaml_document import Place
 from lakehouse.tables.vision import SET_NAME
 
 FOLDER = "image_sets"
@@ -30,12 +29,9 @@ PLACEHOLDER = re.compile(r"\{[^}]*\}")
 Split = Literal["train", "test"]
 
 
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
 def _as_paths(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else _as_tuple(value)
+    """Take one path for a list of one."""
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
 Paths = Annotated[tuple[str, ...], BeforeValidator(_as_paths), Field(min_length=1)]
@@ -61,35 +57,49 @@ class ImageSet(Declared):
     width: int | None = Field(default=None, ge=1, le=65535)
     channels: int | None = Field(default=None, ge=1)
     classes: int | None = Field(default=None, ge=2, le=256)
-    labels: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] | None = None
+    labels: tuple[str, ...] | None = None
     counts: dict[Split, int] = Field(default_factory=dict)
     balance_tolerance: float | None = Field(default=None, gt=0, le=1)
     duplicates: Literal["drop", "keep"] = "drop"
 
     @model_validator(mode="after")
     def _is_coherent(self) -> ImageSet:
+        found = [*self._faults_of_classes(), *self._faults_of_files()]
+        if self.channels not in (None, CHANNELS[self.format]):
+            found.append((("channels",), f"format {self.format} has {CHANNELS[self.format]}"))
+        if self.format == "cifar10_binary":
+            sides = {"height": self.height, "width": self.width}
+            found += [
+                ((name,), f"format {self.format} has {CIFAR10_SIDE}")
+                for name, side in sides.items()
+                if side not in (None, CIFAR10_SIDE)
+            ]
+        if found:
+            raise ContradictionError(found)
+        return self
+
+    def _faults_of_classes(self) -> Iterator[tuple[Place, str]]:
         if (self.labels is None) == (self.classes is None):
-            raise ValueError("expected either labels (the names of the classes) or classes (how many there are)")
+            words = "expected either labels (the names of the classes) or classes (how many there are)"
+            yield () if self.labels is None else ("classes",), words
         if self.labels is not None:
             if not 2 <= len(self.labels) <= 256 or not all(name.strip() for name in self.labels):
-                raise ValueError("labels: expected 2 to 256 names")
-            if len(set(self.labels)) != len(self.labels):
-                raise ValueError("labels: a name stands there twice")
+                yield ("labels",), "expected 2 to 256 names"
+            for position, name in enumerate(self.labels):
+                if name in self.labels[:position]:
+                    yield ("labels", position), f"{name!r} is given twice"
+
+    def _faults_of_files(self) -> Iterator[tuple[Place, str]]:
         wanted = {"idx": {"images", "labels"}, "cifar10_binary": {"batches"}}[self.format]
         for split, files in self.files.items():
             if {role for role, paths in files if paths} != wanted:
-                raise ValueError(f"files.{split}: format {self.format} has {' and '.join(sorted(wanted))}")
+                yield ("files", split), f"format {self.format} has {' and '.join(sorted(wanted))}"
             for role, paths in files:
                 for placeholder in PLACEHOLDER.findall(" ".join(paths or ())):
                     if placeholder != "{part}":
-                        raise ValueError(f"files.{split}.{role}: {placeholder} is no placeholder; there is {{part}}")
+                        yield ("files", split, role), f"{placeholder} is not a placeholder; there is {{part}}"
         if self.archive and self.format == "idx":
-            raise ValueError("archive: files of format idx come one by one")
-        if self.channels not in (None, CHANNELS[self.format]):
-            raise ValueError(f"channels: format {self.format} has {CHANNELS[self.format]}")
-        if self.format == "cifar10_binary" and not {self.height, self.width} <= {None, CIFAR10_SIDE}:
-            raise ValueError(f"height and width: format {self.format} has {CIFAR10_SIDE} of both")
-        return self
+            yield ("archive",), "files of format idx come one by one"
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -111,42 +121,31 @@ def _digest(values: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def parse_image_set(text: str, path: str) -> ImageSet:
+def parse_image_set(content: str | bytes, path: str) -> ImageSet:
     """Read a declaration.
 
     Raises:
-        BadInputError: the file is no YAML or says something that no declaration says; names file and line.
+        BadInputError: the file is not YAML, or has what no image set has; names every fault with file and line.
     """
-    return parse_declaration(text, path, ImageSet, "an image set (name, format, files, ...)", "docs/image-sets.md")
+    return parse_declaration(content, path, ImageSet, "docs/image-sets.md")
 
 
 @cache
 def our_image_sets() -> tuple[ImageSet, ...]:
     """Return the sets that come with the package."""
     files = sorted((resources.files("lakehouse.reference") / FOLDER).iterdir(), key=lambda file: file.name)
-    return _distinct([(file.name, file.read_text("utf-8")) for file in files if file.name.endswith(".yaml")])
+    ours = [(file.name, file.read_bytes()) for file in files if file.name.endswith(".yaml")]
+    return parse_all(ours, parse_image_set, "image set")
 
 
 def declared_image_sets(landing: str, settings: Settings) -> dict[str, ImageSet]:
     """Return every declared set by its name, a user's in place of ours.
 
     Raises:
-        BadInputError: a file is no declaration, two declare one name, or the folder of the settings is not there.
+        BadInputError: a file is not a declaration, two declare one name, or the folder of the settings is not there.
+        UnavailableError: the folder or a file can't be read.
     """
-    folder = settings.image_sets or f"{landing}/{FOLDER}"
-    filesystem, path = open_filesystem(folder, settings)
-    found: list[tuple[str, str]] = []
-    if filesystem.get_file_info(path).type == fs.FileType.Directory:
-        for info in sorted(filesystem.get_file_info(fs.FileSelector(path)), key=lambda info: info.path):
-            if info.base_name.endswith((".yaml", ".yml")) and not info.base_name.startswith("."):
-                with filesystem.open_input_file(info.path) as stream:
-                    found.append((f"{folder}/{info.base_name}", stream.read().decode(errors="replace")))
-    elif settings.image_sets:
-        raise BadInputError(f"LAKEHOUSE_IMAGE_SETS names {folder}, which is no folder")
-    return {declared.name: declared for declared in (*our_image_sets(), *_distinct(found))}
-
-
-def _distinct(texts: Sequence[tuple[str, str]]) -> tuple[ImageSet, ...]:
-    declared = [(path, parse_image_set(text, path)) for path, text in texts]
-    refuse_twins([(path, image_set.name) for path, image_set in declared], "image set")
-    return tuple(image_set for _, image_set in declared)
+    files = read_user_files("LAKEHOUSE_IMAGE_SETS", settings.image_sets, f"{landing}/{FOLDER}", settings)
+    return {
+        declared.name: declared for declared in (*our_image_sets(), *parse_all(files, parse_image_set, "image set"))
+    }

@@ -1,25 +1,24 @@
-"""Set-up for docker-compose.yaml: `python -m lakehouse.services.compose files`; in its containers `prepare`, `airflow`.
+"""Set-up for docker-compose.yaml: files before its containers start, databases and buckets from within two of them.
 
-Writes  .compose/secrets/   files: every secret, one a file, mode 0600, generated once
-        .compose/home, postgres, seaweedfs, stack/trino   files: folders of state, the caller's own
-        .env                files: the account that the containers run as
+Writes  .compose/secrets/   every secret, one a file, mode 0600, generated once
+        .compose/home, postgres, seaweedfs, stack/trino   folders of state, the caller's own
+        .env                the account that the containers run as
 
-`prepare` makes roles, databases and buckets by the code that the native servers are prepared with; `airflow` migrates
-Airflow's database and imports its pools.
+Roles, databases and buckets are made by the code that the native servers are prepared with.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from lakehouse.config.generated import BUCKETS, make_secret, read_secret, secret_file
+from lakehouse.config.generated import BUCKETS, make_secret, read_secret
 from lakehouse.config.private_files import write_private
 from lakehouse.config.project import ROOT
-from lakehouse.config.settings import Settings, read_settings
-from lakehouse.errors import BadInputError, LakehouseError
+from lakehouse.config.settings import Settings
+from lakehouse.errors import BadInputError
 from lakehouse.services import mlflow, postgres, s3, trino
 from lakehouse.services.store_probe import refuse_open_store
 
@@ -82,35 +81,8 @@ def prepare(settings: Settings) -> None:
     refuse_open_store(ENDPOINT, BUCKETS)
 
 
-def prepare_airflow(settings: Settings) -> None:
+def prepare_airflow(settings: Settings, say: Callable[[str], None]) -> None:
     """Migrate Airflow's database, import its pools and generate its login."""
     from lakehouse.services import airflow, up
 
-    up.prepare(settings, airflow.environment(settings, settings.airflow_port), print_line)
-
-
-def print_line(line: str) -> None:
-    """Tell the container's log."""
-    sys.stdout.write(f"{line}\n")
-
-
-def main(arguments: list[str]) -> int:
-    """Run one of the commands; the exit code is the documented one."""
-    try:
-        if arguments == ["files"]:
-            write_files(FOLDER, *account())
-            print_line(f"secrets are in {secret_file(FOLDER, 'mlflow_login').parent}")
-        elif arguments == ["prepare"]:
-            prepare(read_settings(os.environ, is_starting=True))
-        elif arguments == ["airflow"]:
-            prepare_airflow(read_settings(os.environ))
-        else:
-            raise BadInputError(f"expected files, prepare or airflow, found {' '.join(arguments) or 'nothing'}")
-    except LakehouseError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    up.prepare(settings, airflow.environment(settings, settings.airflow_port), say)

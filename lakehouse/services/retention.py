@@ -1,4 +1,4 @@
-"""Old logs, removed: `python -m lakehouse.services.retention`.
+"""Old logs, removed: `lakehouse remove-old-logs`.
 
 Writes             <home>/logs/<service>.<day>.log   what a service's log held once it was large; it is begun anew
 Reads and removes  <home>/logs           files that nobody wrote to for LAKEHOUSE_LOG_MAX_AGE_DAYS, then empty folders
@@ -10,13 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lakehouse.config.settings import Settings, settings
-from lakehouse.errors import LakehouseError, UnavailableError, first_line
+from lakehouse.config.settings import Settings
+from lakehouse.errors import UnavailableError, first_line
 from lakehouse.services.task_logs import open_task_logs
 
 DAY_S = 86_400
@@ -68,20 +67,14 @@ def remove_stored_logs(here: Settings) -> int:
         raise UnavailableError(f"{here.task_logs}: old logs can't be removed ({first_line(error)})") from error
 
 
-def main() -> int:
-    """Remove the old logs of this lakehouse, on this machine and in the store."""
-    try:
-        here = settings()
-        set_large_logs_aside(here.logs)
-        removed = f"{remove_old_logs(here.logs, here.log_max_age_days)} log files"
-        if here.task_logs:
-            removed += f" and {remove_stored_logs(here)} objects below {here.task_logs}"
-        sys.stdout.write(f"removed {removed} older than {here.log_max_age_days} days\n")
-    except LakehouseError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
-    return 0
+def apply_retention(here: Settings) -> str:
+    """Remove the old logs of this lakehouse, on this machine and in the store, and return what was removed, in words.
 
-
-if __name__ == "__main__":
-    sys.exit(main())
+    Raises:
+        UnavailableError: the store does not answer or does not let them be removed.
+    """
+    set_large_logs_aside(here.logs)
+    removed = f"{remove_old_logs(here.logs, here.log_max_age_days)} log files"
+    if here.task_logs:
+        removed += f" and {remove_stored_logs(here)} objects below {here.task_logs}"
+    return f"removed {removed} older than {here.log_max_age_days} days"

@@ -1,0 +1,1 @@
+"""Models of the hourly load of a meter."""

@@ -1,0 +1,1 @@
+"""Tables of meters: power readings and hourly loads."""

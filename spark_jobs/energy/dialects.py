@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pyarrow import fs
-
 from lakehouse.config.settings import Settings
-from lakehouse.errors import BadInputError
-from lakehouse.lake.store import open_filesystem
+from lakehouse.reference.declaration import parse_all
+from lakehouse.reference.declared_files import read_user_files
 from spark_jobs.engine.job import Request
 from spark_jobs.sources.base import Claim
 from spark_jobs.sources.dialect import Dialect
-from spark_jobs.sources.dialect_file import distinct, parse_dialect
+from spark_jobs.sources.dialect_file import parse_dialect
 from spark_jobs.sources.discovery import claim_file
-from spark_jobs.sources.landing import list_landing, read_bytes
 from spark_jobs.sources.power_readings import PowerReadings
 
 FOLDER = "dialects"
@@ -27,17 +24,11 @@ def user_dialects(landing: str, settings: Settings) -> tuple[Dialect, ...]:
     """Read what the user has declared.
 
     Raises:
-        BadInputError: a file is no dialect, two have one name, or the folder that the settings name is not there.
+        BadInputError: a file is not a dialect, two have one name, or the folder that the settings name is not there.
+        UnavailableError: the folder or a file can't be read.
     """
-    folder = settings.dialects or f"{landing}/{FOLDER}"
-    filesystem, path = open_filesystem(folder, settings)
-    if filesystem.get_file_info(path).type != fs.FileType.Directory:
-        if settings.dialects:
-            raise BadInputError(f"LAKEHOUSE_DIALECTS names {folder}, which is no folder")
-        return ()
-    files = [file for file in list_landing(folder, settings) if file.path.endswith((".yaml", ".yml"))]
-    texts = [(file.path, read_bytes(file.url, settings).decode(errors="replace")) for file in files]
-    return distinct([(path, parse_dialect(text, f"{folder}/{path}")) for path, text in texts])
+    files = read_user_files("LAKEHOUSE_DIALECTS", settings.dialects, f"{landing}/{FOLDER}", settings)
+    return parse_all(files, parse_dialect, "dialect")
 
 
 def claims(request: Request) -> Callable[[str], Claim | None]:

@@ -1,0 +1,1 @@
+"""How any table changes: job, run, stage, audit, publish."""

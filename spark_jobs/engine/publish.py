@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+import polars as pl
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
@@ -28,7 +29,7 @@ from lakehouse.tables import Table
 from lakehouse.tables.logs import CHECK_RESULTS
 from spark_jobs.engine.audits import HeldPart, audit_all, group_parts
 from spark_jobs.engine.branches import BRANCH_PREFIX, drop_branch, drop_branches, main_snapshot, reason_of
-from spark_jobs.engine.kept import hold_back
+from spark_jobs.engine.kept import hold_back, staged_rows
 from spark_jobs.engine.stage import Branch, HeldBack, change_references
 
 logger = logging.getLogger(__name__)
@@ -142,7 +143,7 @@ def publish(attempt: Attempt, writes: Sequence[Write]) -> Publication:
         reports, held = audit_all(attempt, staged)
         if held:
             logger.warning("held back: %s", "; ".join(str(part) for part in held))
-            if changes_nothing(attempt, staged, held):
+            if leaves_nothing(staged, held) or changes_nothing(attempt, staged, held):
                 drop_branches(branches)
                 return Publication((), held)
             staged = [stage_without(attempt, item, group_parts(held)) for item in staged]
@@ -195,6 +196,18 @@ def without_parts(fact: Any, held: HeldBack) -> Any:
     if not isinstance(fact, Mapping):
         return fact
     return {(each, subject): value for (each, subject), value in fact.items() if subject not in held.get(each, ())}
+
+
+def leaves_nothing(staged: Sequence[Staged], held: Sequence[HeldPart]) -> bool:
+    """Return whether all rows of a table that may not be empty are of parts that failed: nothing is left to publish."""
+    parts = group_parts(held)
+    for item in staged:
+        table = item.write.table
+        if table.has_parts and not table.may_be_empty:
+            rows = staged_rows(item.branch, item.slices, {each: parts[each] for each in item.slices if each in parts})
+            if rows.select(pl.len()).collect().item() == 0:
+                return True
+    return False
 
 
 def changes_nothing(attempt: Attempt, staged: Sequence[Staged], held: Sequence[HeldPart]) -> bool:

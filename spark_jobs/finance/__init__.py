@@ -1,0 +1,1 @@
+"""Tables of ticks: trades, quotes, bars, features, profiles, correlations."""

@@ -70,25 +70,32 @@ def order_chain(jobs: Sequence[TableJob]) -> tuple[TableJob, ...]:
 
 
 def run_domain(domain: str, request: Request) -> ExitCode:
-    """Run every job of a domain's chain; the first that fails ends it with its exit code."""
-    worst = ExitCode.DONE
+    """Run every job of a domain's chain and return the exit code of the first failure, else the greatest one.
+
+    If an audit fails, the jobs that read its table are left out and the others go on; any other failure ends the chain.
+    """
+    codes: list[ExitCode] = []
+    failed: dict[str, str] = {}
+    slices, is_by_delivery = request.slices, True
     jobs = order_chain(find_jobs(domain, request))
-    bronze = [job for job in jobs if job.table.layer == "bronze"]
-    for job in bronze:
-        outcome = run(job, request)
-        tell(outcome)
-        if outcome.exit_code not in PASSING:
-            return outcome.exit_code
-        worst = max(worst, outcome.exit_code)
-    slices = request.slices
-    if slices is not None:
-        slices = touched_slices(request.settings, slices, [job.table.name for job in bronze])
-    for job in jobs[len(bronze) :]:
+    for job in jobs:
+        if is_by_delivery and job.table.layer != "bronze":
+            is_by_delivery = False
+            if slices is not None:
+                delivered = [each.table.name for each in jobs if each.table.layer == "bronze"]
+                slices = touched_slices(request.settings, slices, delivered)
+        missing = [failed[table.identifier] for table in job.reads if table.identifier in failed]
+        if missing:
+            print(f"{job.name}: left out, since {missing[0]} failed its audit")
+            failed[job.table.identifier] = missing[0]
+            continue
         outcome = run(job, replace(request, slices=slices))
         tell(outcome)
-        if outcome.exit_code not in PASSING:
-            return outcome.exit_code
-        worst = max(worst, outcome.exit_code)
-        if slices is not None:
+        codes.append(outcome.exit_code)
+        if outcome.exit_code is ExitCode.AUDIT_FAILED:
+            failed[job.table.identifier] = job.name
+        elif outcome.exit_code not in PASSING:
+            break
+        if slices is not None and not is_by_delivery:
             slices = in_order((*slices, *outcome.slices))  # a carried state may have reached later days
-    return worst
+    return next((code for code in codes if code not in PASSING), max(codes, default=ExitCode.DONE))

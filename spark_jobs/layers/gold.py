@@ -109,8 +109,15 @@ def gold_job(name: str, derivation: Derivation) -> TableJob:
         return build_writes(planned, derivation)
 
     def summarize(request: Request, planned: Plan, published: Sequence[Published]) -> Summary:
-        rows = sum(item.rows_added for item in published if item.table == derivation.table)
-        return Summary(rows_out=rows, note=note_left_out(planned.state))
+        made = [item for item in published if item.table == derivation.table]
+        facts = made[0].facts if made else {}
+        return Summary(
+            rows_in=facts.get("lines_in"),
+            rows_out=sum(item.rows_added for item in made),
+            rows_rejected=facts.get("rows_rejected"),
+            rows_duplicate=facts.get("rows_duplicate"),
+            note=note_left_out(planned.state),
+        )
 
     return TableJob(
         name=name,

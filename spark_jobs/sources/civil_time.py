@@ -51,7 +51,7 @@ class DateForm:
         unknown = [part for part in parts if part not in DIGITS]
         letters = "".join(part[0] for part in parts)
         if unknown or len(set(letters)) != len(letters) or not set("dmyHM") <= set(letters):
-            raise ValueError(f"{self.form!r} is no form of times such as d/m/yyyy HH:MM:SS")
+            raise ValueError(f"{self.form!r} is not a form of times such as d/m/yyyy HH:MM:SS")
 
     @cached_property
     def regex(self) -> str:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
-from lakehouse.reference.declaration import Declared
+from lakehouse.reference.declaration import ContradictionError, Declared
+from lakehouse.reference.yaml_document import Place
 from lakehouse.tables.energy import MEASURES
 from spark_jobs.sources.civil_time import DateForm
 
@@ -48,14 +49,12 @@ class TimeForm(Declared):
         DateForm(text)
         return text
 
-    @field_validator("days", mode="before")
+    @field_validator("days")
     @classmethod
-    def _is_range(cls, value: Any) -> Any:
-        if not (isinstance(value, list) and len(value) == 2 and all(type(day) is int for day in value)):
-            raise ValueError("expected two days of a month, e.g. [1, 12]")
-        if not 1 <= value[0] <= value[1] <= 31:
-            raise ValueError("expected days from 1 to 31, the first not after the last")
-        return tuple(value)
+    def _is_range(cls, days: tuple[int, int]) -> tuple[int, int]:
+        if not 1 <= days[0] <= days[1] <= 31:
+            raise ValueError(f"expected days from 1 to 31, the first not after the last, found {list(days)}")
+        return days
 
 
 class Clock(Declared):
@@ -67,16 +66,11 @@ class Clock(Declared):
     midnight: Literal["begins", "ends", "24:00"] = "begins"
     zone: str | None = None
 
-    @field_validator("fields", "forms", mode="before")
-    @classmethod
-    def _as_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
-
     @field_validator("zone")
     @classmethod
     def _is_zone(cls, name: str | None) -> str | None:
         if name is not None and name not in available_timezones():
-            raise ValueError(f"{name!r} is no IANA time zone such as Europe/Paris")
+            raise ValueError(f"{name!r} is not an IANA time zone such as Europe/Paris")
         return name
 
 
@@ -104,18 +98,13 @@ class Dialect(Declared):
     time: Clock
     measures: dict[str, Measure]
 
-    @field_validator("paths", "missing", mode="before")
-    @classmethod
-    def _as_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
-
     @field_validator("country")
     @classmethod
     def _is_country(cls, code: str) -> str:
         import holidays  # here, because the tasks that read files need no holidays and its import takes 0.3 s
 
         if code not in holidays.list_supported_countries():
-            raise ValueError(f"{code!r} is no country with known public holidays, e.g. FR")
+            raise ValueError(f"{code!r} is not a country with known public holidays, e.g. FR")
         return code
 
     @field_validator("interval_min")
@@ -127,26 +116,46 @@ class Dialect(Declared):
 
     @model_validator(mode="after")
     def _is_coherent(self) -> Dialect:
+        found = [*self._faults_of_measures(), *self._faults_of_fields(), *self._faults_of_placeholders()]
+        if found:
+            raise ContradictionError(found)
+        return self
+
+    def _faults_of_measures(self) -> Iterator[tuple[Place, str]]:
         if "active_power" not in self.measures:
-            raise ValueError("measures: active_power is missing")
+            yield ("measures",), "active_power is missing"
         for name, measure in self.measures.items():
             if name not in MEASURES:
-                raise ValueError(f"measures: unknown measure {name!r}; there are {', '.join(MEASURES)}")
-            factor_of(name, measure.unit, self.interval_min)
-        used = [*self.time.fields, *(measure.field for measure in self.measures.values())]
-        for field in used:
-            if field not in self.fields:
-                raise ValueError(f"the header has no field {field!r}")
-        if len(set(self.fields)) != len(self.fields) or len(set(used)) != len(used):
-            raise ValueError("a field is named twice")
-        known = set.intersection(*(set(PLACEHOLDER.findall(path)) for path in self.paths))
-        for name in PLACEHOLDER.findall(self.meter_id + self.header):
-            if name not in known:
-                raise ValueError(f"{{{name}}} is not in every path pattern")
+                yield ("measures", name), f"unknown measure; there are {', '.join(MEASURES)}"
+                continue
+            try:
+                factor_of(name, measure.unit, self.interval_min)
+            except ValueError as error:
+                yield ("measures", name, "unit"), str(error)
         units = {self.measures[name].unit for name in self.measures if name.startswith("sub_metering")}
         if len(units) > 1:
-            raise ValueError("the sub-meters have different units")
-        return self
+            yield ("measures",), f"expected one unit for all sub-meters, found {', '.join(sorted(units))}"
+
+    def _faults_of_fields(self) -> Iterator[tuple[Place, str]]:
+        places: dict[Place, str] = {
+            ("time", "fields", position): field for position, field in enumerate(self.time.fields)
+        } | {("measures", name, "field"): measure.field for name, measure in self.measures.items()}
+        seen: set[str] = set()
+        for place, field in places.items():
+            if field not in self.fields:
+                yield place, f"the header has no field {field!r}"
+            elif field in seen:
+                yield place, f"field {field!r} is used twice"
+            seen.add(field)
+        for field in sorted({field for field in self.fields if self.fields.count(field) > 1}):
+            yield ("header",), f"field {field!r} is given twice"
+
+    def _faults_of_placeholders(self) -> Iterator[tuple[Place, str]]:
+        known = set.intersection(*(set(PLACEHOLDER.findall(path)) for path in self.paths))
+        for key, text in (("meter_id", self.meter_id), ("header", self.header)):
+            for name in PLACEHOLDER.findall(text):
+                if name not in known:
+                    yield (key,), f"{{{name}}} is not in every path pattern"
 
     @cached_property
     def fields(self) -> tuple[str, ...]:

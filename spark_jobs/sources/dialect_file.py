@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
-from lakehouse.reference.declaration import parse_declaration, refuse_twins
+from lakehouse.reference.declaration import parse_all, parse_declaration
 from spark_jobs.sources.dialect import Dialect
 
 
-def parse_dialect(text: str, path: str) -> Dialect:
+def parse_dialect(content: str | bytes, path: str) -> Dialect:
     """Read a dialect.
 
     Raises:
-        BadInputError: the file is no YAML or says something that no dialect says; names file and line.
+        BadInputError: the file is not YAML, or has what no dialect has; names every fault with file and line.
     """
-    return parse_declaration(text, path, Dialect, "a dialect (name, paths, header, ...)", "docs/dialects.md")
+    return parse_declaration(content, path, Dialect, "docs/dialects.md")
 
 
 @cache
@@ -24,14 +23,4 @@ def our_dialects() -> tuple[Dialect, ...]:
     """Return the dialects that come with the package."""
     folder = resources.files("spark_jobs.sources") / "meters"
     files = sorted((file for file in folder.iterdir() if file.name.endswith(".yaml")), key=lambda file: file.name)
-    return distinct([(file.name, parse_dialect(file.read_text("utf-8"), file.name)) for file in files])
-
-
-def distinct(named: Sequence[tuple[str, Dialect]]) -> tuple[Dialect, ...]:
-    """Return the dialects of some files.
-
-    Raises:
-        BadInputError: two have one name.
-    """
-    refuse_twins([(path, dialect.name) for path, dialect in named], "dialect")
-    return tuple(dialect for _, dialect in named)
+    return parse_all([(file.name, file.read_bytes()) for file in files], parse_dialect, "dialect")

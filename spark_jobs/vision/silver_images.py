@@ -68,9 +68,7 @@ JOB = silver_job(
         prepare=prepare,
         declared=declared,
         facts=count_flags,
-        note=lambda facts: (
-            f"{facts['duplicate_images']} duplicates, {facts['train_test_leaks']} images of train are in test, too"
-        ),
+        note=lambda facts: f"{facts['duplicate_images']} duplicates, {facts['train_test_leaks']} of train in test, too",
     ),
 )
 

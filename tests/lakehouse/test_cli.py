@@ -2,19 +2,28 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import typer
 
 from lakehouse import cli
 from lakehouse.commands import submit
+from lakehouse.config.project import ROOT
 from lakehouse.config.settings import read_settings, settings
+from lakehouse.docs import dictionary
+from lakehouse.docs import settings as settings_page
+from lakehouse.install import fetch_parts, jars, stack_parts
+from lakehouse.install.stack_parts import Part
 from lakehouse.lake.catalog import append_log, migrate
 from lakehouse.lake.connection import open_catalog
 from lakehouse.lake.schema import arrow_table
@@ -203,13 +212,77 @@ def test_misspelled_setting_stops_every_command(lakehouse, monkeypatch):
     assert lakehouse("tables") == (2, "", "error: LAKEHOUSE_HOMME is not a setting; did you mean LAKEHOUSE_HOME?\n")
 
 
-def test_every_command_has_help_with_an_example(lakehouse):
-    commands = ["doctor", "demo", "run", "tables", "migrate", "query", "report", "fetch binance", "fetch power"]
-    commands += ["fetch mnist", "fetch cifar10"]
-    for command in commands:
-        code, out, _ = lakehouse(*command.split(), "--help")
-        assert code == 0
-        assert f"Example: lakehouse {command.split()[0]}" in out, command
+def commands(group: typer.core.TyperGroup, *before: str) -> Iterator[tuple[str, ...]]:
+    """Yield every command with its groups."""
+    for name, command in group.commands.items():
+        if isinstance(command, typer.core.TyperGroup):
+            yield from commands(command, *before, name)
+        elif name != "airflow":  # --help is Airflow's own
+            yield (*before, name)
+
+
+@pytest.mark.parametrize("command", commands(typer.main.get_command(cli.app)), ids=" ".join)
+def test_every_command_has_help_with_an_example(lakehouse, command):
+    code, out, _ = lakehouse(*command, "--help")
+    assert code == 0
+    assert re.search(rf"Example: (LAKEHOUSE_PROFILE=stack )?lakehouse {' '.join(command)}\b", out)
+
+
+def test_help_shows_what_somebody_types(lakehouse):
+    _, out, _ = lakehouse("--help")
+    shown = {line.split()[0] for line in out.partition("Commands:")[2].splitlines() if line.strip()}
+    assert {"demo", "report", "audit", "train"} < shown
+    assert not shown & {"setup", "remove-old-logs"}
+
+
+def test_make_runs_no_module_and_no_setup_that_is_not_there():
+    text = (ROOT / "Makefile").read_text()
+    named = set(re.findall(r"lakehouse setup (\S+)", text))
+    assert {"jars", "spark-home", "archive", "torch"} < named < {*typer.main.get_command(cli.setup_app).commands}
+    assert set(re.findall(r"python -m (\S+)", text)) == {"pip", "pytest"}
+
+
+def test_setup_docs_writes_the_generated_pages(lakehouse, tmp_path, monkeypatch):
+    for module in (dictionary, settings_page):
+        monkeypatch.setattr(module, "PAGE", tmp_path / module.PAGE.name)
+    code, out, _ = lakehouse("setup", "docs")
+    assert (code, out.split()) == (0, [str(tmp_path / "data-dictionary.md"), str(tmp_path / "settings.md")])
+    for path in map(Path, out.split()):
+        assert path.read_text() == (ROOT / "docs" / path.name).read_text()
+
+
+def test_setup_parts_lists_each_part_and_fails_where_one_is_missing(lakehouse, monkeypatch, tmp_path):
+    found = (Part("Trino", tmp_path, ""), Part("PostgreSQL", None, "apt-get install postgresql"))
+    monkeypatch.setattr(stack_parts, "parts", lambda: found)
+    monkeypatch.setattr(fetch_parts, "fetch_missing", lambda say: say("fetching ..."))
+    assert lakehouse("setup", "parts") == (
+        2,
+        f"  fetching ...\n  Trino: {tmp_path}\n  PostgreSQL: missing; apt-get install postgresql\n",
+        "error: missing: PostgreSQL\n",
+    )
+
+
+def test_setup_jars_names_what_was_fetched(lakehouse, monkeypatch):
+    monkeypatch.setattr(jars, "fetch", lambda listed: listed[:1])
+    code, out, _ = lakehouse("setup", "jars")
+    assert (code, out) == (0, f"  {jars.read_jar_list()[0].file_name}, sha256 as listed\n")
+
+
+def test_remove_old_logs_says_what_it_removed(lakehouse, home):
+    old, young = home.logs / "old.log", home.logs / "young.log"
+    home.logs.mkdir(parents=True)
+    for path in (old, young):
+        path.touch()
+    os.utime(old, (0, 0))
+    assert lakehouse("remove-old-logs") == (0, "removed 1 log files older than 30 days\n", "")
+    assert [path.name for path in home.logs.iterdir()] == ["young.log"]
+
+
+def test_report_writes_the_pages_and_prints_where(lakehouse, home):
+    migrate(home)
+    page = home.reports / "index.html"
+    assert lakehouse("report") == (0, f"{page}\n", "")
+    assert page.is_file()
 
 
 def test_tables_lists_what_is_declared_with_rows_and_last_publish(home, lakehouse):

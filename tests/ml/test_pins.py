@@ -7,8 +7,7 @@ from lakehouse.config.settings import read_settings
 from lakehouse.errors import BadInputError, UnavailableError
 from lakehouse.lake.catalog import load
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY
-from ml import pins
-from ml.pins import DAY_MS, model_tags, pin, release, tag_name
+from ml.pins import DAY_MS, PAUSES_S, model_tags, pin, release, tag_name
 
 TAG = tag_name("m1", "0" * 32)
 
@@ -62,14 +61,33 @@ def test_pin_whose_answer_was_lost_is_there_once(lake, monkeypatch):
 
 def test_pin_that_the_catalog_never_takes_is_unavailable(lake, monkeypatch):
     settings, snapshot_id = lake
-    monkeypatch.setattr(pins, "PAUSES_S", (0.0,))
+    commits, pauses = [], []
 
     def fail(_):
+        commits.append(1)
         raise OSError("no route")
 
     monkeypatch.setattr(ManageSnapshots, "commit", fail)
+    monkeypatch.setattr("time.sleep", pauses.append)
     with pytest.raises(UnavailableError, match=r"^the tags of gold\.load_hourly could not be changed \(no route\)"):
         pin(settings, GOLD_LOAD_HOURLY, snapshot_id, TAG, 7)
+    assert (len(commits), pauses) == (6, [*PAUSES_S])
+
+
+def test_pin_whose_commit_is_not_there_is_made_again_without_a_pause(lake, monkeypatch):
+    settings, snapshot_id = lake
+    commit, commits, pauses = ManageSnapshots.commit, [], []
+
+    def lose_the_first(change):
+        commits.append(1)
+        if len(commits) > 1:
+            commit(change)
+
+    monkeypatch.setattr(ManageSnapshots, "commit", lose_the_first)
+    monkeypatch.setattr("time.sleep", pauses.append)
+    pin(settings, GOLD_LOAD_HOURLY, snapshot_id, TAG, 7)
+    assert state(settings) == {TAG: (snapshot_id, 7 * DAY_MS)}
+    assert (len(commits), sum(pauses)) == (2, 0)
 
 
 def test_pin_never_moves(lake, hours):

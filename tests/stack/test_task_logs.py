@@ -22,7 +22,7 @@ def retention(stack):
     """A run of maintenance's task that removes old logs, on this stack as its Dag does it; returns its words."""
 
     def run(**values):
-        command = [sys.executable, "-m", "lakehouse.services.retention"]
+        command = [sys.executable, "-m", "lakehouse", "remove-old-logs"]
         environment = stack.variables | {f"LAKEHOUSE_{name.upper()}": value for name, value in values.items()}
         return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
 

@@ -1,0 +1,1 @@
+"""Transforms of ticks: trades, quotes, bars, features, profiles, correlations."""

@@ -1,0 +1,1 @@
+"""Transforms of images: rules of records, equal images, statistics."""

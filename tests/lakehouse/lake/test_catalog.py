@@ -156,13 +156,17 @@ def test_append_log_whose_answer_was_lost_appends_once(settings, monkeypatch):
 def test_append_log_that_never_succeeds_is_unavailable(settings, monkeypatch):
     require_tables(settings, [RUNS])
 
+    calls = []
+
     def fail(*_, **__):
+        calls.append(1)
         raise CommitFailedException("another commit was first")
 
     monkeypatch.setattr(IcebergTable, "append", fail)
     with pytest.raises(UnavailableError) as caught:
         append_log(settings, RUNS, [run_row("r1")])
     assert str(caught.value) == "1 rows could not be appended to ops.runs: another commit was first; run the same again"
+    assert len(calls) == catalog.LOG_APPEND_ATTEMPTS
 
 
 def test_append_log_of_several_writers_at_once_loses_none(settings):

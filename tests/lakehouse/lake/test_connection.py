@@ -7,9 +7,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog, SqlCatalogBaseTable
+from sqlalchemy.exc import OperationalError
 
 from lakehouse.config.settings import read_settings
 from lakehouse.errors import BadInputError, UnavailableError
+from lakehouse.lake import connection
 from lakehouse.lake.connection import open_catalog
 
 ERROR = '{"error": {"message": "said the server", "type": "any", "code": 0}}'
@@ -29,6 +31,26 @@ def test_a_new_catalog_opens_where_another_process_makes_its_tables_at_once(sett
 
     monkeypatch.setattr(SqlCatalog, "create_tables", make_after_another_process)
     assert open_catalog(settings).list_namespaces() == []
+
+
+def test_a_busy_database_is_opened_again_for_two_seconds(settings, monkeypatch):
+    outcomes, pauses = ["busy", "busy", "free"], []
+
+    def open_unless_busy(*arguments, **properties):
+        if outcomes.pop(0) == "busy":
+            raise OperationalError("PRAGMA", (), Exception("database is locked"))
+        return SqlCatalog(*arguments, **properties)
+
+    monkeypatch.setattr(connection, "SqlCatalog", open_unless_busy)
+    monkeypatch.setattr("time.sleep", pauses.append)
+    assert open_catalog(settings).list_namespaces() == []
+    assert pauses == [0.1, 0.1]
+    clock = iter(range(100))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock) * 0.4)
+    outcomes += ["busy"] * 100
+    with pytest.raises(UnavailableError, match=r"^the catalog can't be opened \(.*database is locked\)"):
+        open_catalog(settings)
+    assert 93 <= len(outcomes) <= 97  # of 100, one each 0.4 seconds
 
 
 @pytest.fixture

@@ -42,35 +42,42 @@ def test_parse_image_set_names_classes_by_number_where_they_have_no_names():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        pytest.param("classes: 16", "classes: many", "f.yaml:5: classes: Input should be a valid integer", id="type"),
-        pytest.param("classes: 16", "clases: 16", "f.yaml:5: clases: unknown key", id="unknown key"),
-        pytest.param("name: fashion", "name: Fashion!", "f.yaml:1: name: String should match pattern", id="name"),
-        pytest.param("format: idx", "format: png", "f.yaml:2: format: Input should be 'idx' or", id="format"),
+        pytest.param(
+            "classes: 16",
+            "classes: many",
+            "f.yaml:5: classes: input should be a valid integer, found 'many'",
+            id="type",
+        ),
+        pytest.param(
+            "classes: 16", "clases: 16", "f.yaml:5: clases: unknown key (did you mean classes?)", id="unknown key"
+        ),
+        pytest.param("name: fashion", "name: Fashion!", "f.yaml:1: name: string should match pattern", id="name"),
+        pytest.param("format: idx", "format: png", "f.yaml:2: format: input should be 'idx' or", id="format"),
         pytest.param("  train:", "  valid:", "f.yaml:4: files.valid", id="split"),
         pytest.param(
             "classes: 16", "", "f.yaml:1: expected either labels (the names of the classes) or classes", id="no classes"
         ),
-        pytest.param("classes: 16", "labels: [a, b, a]", "labels: a name stands there twice", id="label twice"),
+        pytest.param("classes: 16", "labels: [a, b, a]", "f.yaml:5: labels.2: 'a' is given twice", id="label twice"),
         pytest.param(
             'images: "**/fashion/train-images", ',
             "",
-            "files.train: format idx has images and labels",
+            "f.yaml:4: files.train: format idx has images and labels",
             id="images are missing",
         ),
-        pytest.param("classes: 16", "classes: 16\nheight: 0", "f.yaml:6: height: Input should be greater", id="height"),
-        pytest.param("classes: 16", "classes: 16\nchannels: 3", "channels: format idx has 1", id="channels"),
+        pytest.param("classes: 16", "classes: 16\nheight: 0", "f.yaml:6: height: input should be greater", id="height"),
+        pytest.param("classes: 16", "classes: 16\nchannels: 3", "f.yaml:6: channels: format idx has 1", id="channels"),
         pytest.param("classes: 16", "classes: [", "f.yaml:6: expected YAML", id="no yaml"),
         pytest.param("name: fashion\n", "- name\n", "f.yaml:2: expected YAML", id="mixed"),
         pytest.param(
             "classes: 16",
             "classes: 16\nbalance_tolerance: 2.0",
-            "f.yaml:6: balance_tolerance: Input should be less than or equal to 1",
+            "f.yaml:6: balance_tolerance: input should be less than or equal to 1",
             id="tolerance",
         ),
         pytest.param(
             '"**/fashion/train-images"',
             '"**/{set}/train-images"',
-            "files.train.images: {set} is no placeholder; there is {part}",
+            "f.yaml:4: files.train.images: {set} is not a placeholder; there is {part}",
             id="placeholder",
         ),
     ],
@@ -102,7 +109,7 @@ def test_declared_image_sets_reads_the_folder_of_the_settings_which_must_be_ther
     settings = read_settings({"LAKEHOUSE_HOME": str(tmp_path), "LAKEHOUSE_IMAGE_SETS": str(there)})
     assert "fashion" in declared_image_sets(str(tmp_path), settings)
     settings = read_settings({"LAKEHOUSE_HOME": str(tmp_path), "LAKEHOUSE_IMAGE_SETS": str(missing)})
-    with pytest.raises(BadInputError, match=r"LAKEHOUSE_IMAGE_SETS names .*none, which is no folder"):
+    with pytest.raises(BadInputError, match=r"LAKEHOUSE_IMAGE_SETS names .*none, which is not a folder"):
         declared_image_sets(str(tmp_path), settings)
 
 

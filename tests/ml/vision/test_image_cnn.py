@@ -186,7 +186,7 @@ def test_check_refuses_images_that_would_mislead(images, change, error, words):
     [
         pytest.param("epochs: 15", "epochs: 0", r":23: hyperparameters\.small_cnn\.epochs: input should be", id="0"),
         pytest.param("flip: false", "flip: 1", r"augmentation\.flip: input should be a valid boolean", id="a number"),
-        pytest.param("seed: 1", "sede: 1", r"sede: no such key", id="a name that is not there"),
+        pytest.param("seed: 1", "sede: 1", r"sede: unknown key \(did you mean seed\?\)", id="a name that is not there"),
         pytest.param(
             "processes: 1", "processes: 3", r"batch_size 64 is not shared evenly by 3 processes", id="3 of 64"
         ),

@@ -33,7 +33,7 @@ def test_parse_integers_takes_plain_digits_alone():
         "1e3",
         "0x1F",
         "1_0",
-        "١",
+        "\N{ARABIC-INDIC DIGIT ONE}",
         "9223372036854775808",
         "10000000000000000000000",
         None,

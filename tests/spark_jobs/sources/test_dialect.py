@@ -7,8 +7,9 @@ import re
 import pytest
 
 from lakehouse.errors import BadInputError
+from lakehouse.reference.declaration import parse_all
 from spark_jobs.sources.dialect import path_regex
-from spark_jobs.sources.dialect_file import distinct, our_dialects, parse_dialect
+from spark_jobs.sources.dialect_file import our_dialects, parse_dialect
 
 TEXT = """\
 name: garage
@@ -31,24 +32,51 @@ measures:
     ("old", "new", "message"),
     [
         pytest.param("country: DE", "country: DE\ncolour: red", "garage.yaml:5: colour: unknown key", id="unknown"),
-        pytest.param("country: DE\n", "", "garage.yaml:1: country: Field required", id="missing"),
-        pytest.param("country: DE", "country: XX", "garage.yaml:4: country: 'XX' is no country", id="country"),
-        pytest.param("interval_min: 15", "interval_min: '15'", "garage.yaml:5: interval_min: Input should", id="type"),
+        pytest.param("country: DE\n", "", "garage.yaml:1: country: missing", id="missing"),
+        pytest.param("country: DE", "country: XX", "garage.yaml:4: country: 'XX' is not a country", id="country"),
+        pytest.param("interval_min: 15", "interval_min: '15'", "garage.yaml:5: interval_min: input should", id="type"),
         pytest.param(
             "interval_min: 15", "interval_min: 7", "garage.yaml:5: interval_min: 7 minutes do not", id="7 min"
         ),
-        pytest.param('separator: ","', "separator: ' '", "garage.yaml:7: separator: Input should be ','", id="blank"),
+        pytest.param('separator: ","', "separator: ' '", "garage.yaml:7: separator: input should be ','", id="blank"),
         pytest.param(
             "yyyy-mm-dd HH:MM", "yyyy-mm HH:MM", "garage.yaml:11: time.forms.0.form: 'yyyy-mm HH:MM'", id="day"
         ),
         pytest.param(
             "HH:MM", "HH:MM\n      days: [12, 1]", "garage.yaml:12: time.forms.0.days: expected days", id="days"
         ),
-        pytest.param("  forms:", "  zone: Mars\n  forms:", "garage.yaml:10: time.zone: 'Mars' is no IANA", id="zone"),
-        pytest.param("unit: W}", "unit: V}", "garage.yaml:1: active_power in 'V': expected W, kW, MW, Wh", id="unit"),
-        pytest.param("field: W", "field: kW", "garage.yaml:1: the header has no field 'kW'", id="field"),
-        pytest.param("  active_power:", "  power:", "garage.yaml:1: measures: active_power is missing", id="measure"),
-        pytest.param("garage.HOME", "garage.{place}", "garage.yaml:1: {place} is not in every path", id="placeholder"),
+        pytest.param(
+            "  forms:",
+            "  zone: Mars\n  forms:",
+            "garage.yaml:10: time.zone: 'Mars' is not an IANA",
+            id="zone",
+        ),
+        pytest.param(
+            "unit: W}",
+            "unit: V}",
+            "garage.yaml:13: measures.active_power.unit: active_power in 'V': expected W, kW, MW, Wh",
+            id="unit",
+        ),
+        pytest.param(
+            "field: W",
+            "field: kW",
+            "garage.yaml:13: measures.active_power.field: the header has no field 'kW'",
+            id="field",
+        ),
+        pytest.param(
+            "field: W", "field: when", "garage.yaml:13: measures.active_power.field: field 'when' is used", id="twice"
+        ),
+        pytest.param("header: when,W", "header: when,W,W", "garage.yaml:6: header: field 'W' is given", id="header"),
+        pytest.param("  active_power:", "  power:", "garage.yaml:12: measures: active_power is missing", id="measure"),
+        pytest.param(
+            "  active_power:",
+            "  sub_metering_1: {field: a, unit: Wh}\n  sub_metering_2: {field: b, unit: kWh}\n  active_power:",
+            "garage.yaml:12: measures: expected one unit for all sub-meters, found Wh, kWh",
+            id="sub-meters",
+        ),
+        pytest.param(
+            "garage.HOME", "garage.{place}", "garage.yaml:3: meter_id: {place} is not in every path", id="placeholder"
+        ),
         pytest.param("country: DE", "country: [", "garage.yaml:6: expected YAML, found", id="no yaml"),
     ],
 )
@@ -57,11 +85,6 @@ def test_a_wrong_dialect_is_refused_with_file_and_line(old, new, message):
     with pytest.raises(BadInputError) as raised:
         parse_dialect(TEXT.replace(old, new), "garage.yaml")
     assert str(raised.value).startswith(message)
-
-
-def test_a_text_that_is_no_mapping_is_refused():
-    with pytest.raises(BadInputError, match=r"^x\.yaml:1: expected the keys of a dialect"):
-        parse_dialect("- a\n- b\n", "x.yaml")
 
 
 def test_units_become_kilowatts_by_the_interval():
@@ -114,4 +137,4 @@ def test_our_dialects_are_sound_and_two_of_one_name_are_refused():
         "uci_household_half_year",
     ]
     with pytest.raises(BadInputError, match=r"^b\.yaml and a\.yaml both declare the dialect 'garage'"):
-        distinct([("a.yaml", parse_dialect(TEXT, "a")), ("b.yaml", parse_dialect(TEXT, "b"))])
+        parse_all([("a.yaml", TEXT.encode()), ("b.yaml", TEXT.encode())], parse_dialect, "dialect")

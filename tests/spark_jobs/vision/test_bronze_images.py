@@ -23,8 +23,8 @@ from lakehouse.tables.vision import (
     gold_images,
 )
 from spark_jobs.engine import publish
+from spark_jobs.layers.chain import run_domain
 from spark_jobs.vision import bronze_images
-from spark_jobs.vision.pipeline import run_pipeline
 
 SHARED = (BRONZE_IMAGES, SILVER_IMAGES, GOLD_IMAGE_STATISTICS, GOLD_IMAGE_CLASS_COUNTS)
 
@@ -75,7 +75,7 @@ def test_broken_sets_are_quarantined_whole_and_others_go_on(lake, declare, write
     (binary / "data_batch_1.bin").write_bytes(evil)
     (binary / "data_batch_2.bin").write_bytes(bytes(3073) + b"x")
 
-    assert run_pipeline(lake.request()) == ExitCode.QUARANTINED
+    assert run_domain("vision", lake.request()) == ExitCode.QUARANTINED
     missing = "came without its labels; expected a file **/unlabelled/train-labels (or .gz) beside it"
     cut = "cut/train-images.gz: a cut gzip file: it ends before its end-of-stream marker"
     pair = "30 labels in short/train-labels: they do not belong together; nothing of them is loaded"
@@ -132,7 +132,7 @@ def two_sets(lake, declare, write_idx, noise):
 
 def test_another_delivery_is_refused_with_both_hashes_and_replaces_on_request(two_sets, write_idx, noise):
     lake = two_sets
-    assert run_pipeline(lake.request()) == 0
+    assert run_domain("vision", lake.request()) == 0
     before = {name: of_set(lake, name) for name in ("one", "two")}
     labels = lake.landing / "one" / "train-labels"
     old = labels.read_bytes()
@@ -142,7 +142,7 @@ def test_another_delivery_is_refused_with_both_hashes_and_replaces_on_request(tw
     assert "accepted sha256" in outcome.message and "found sha256" in outcome.message
     assert {name: of_set(lake, name) for name in ("one", "two")} == before
 
-    assert run_pipeline(lake.request(["one"], is_replacing=True)) == 0
+    assert run_domain("vision", lake.request(["one"], is_replacing=True)) == 0
     assert lake.rows(gold_images("one")).column("label").to_pylist() == [(n + 1) % 16 for n in range(32)]
     assert of_set(lake, "two") == before["two"]
     replaced = [row for row in lake.values(BRONZE_FILES, "_source_file", "verdict") if row[1] == "superseded"]
@@ -150,16 +150,16 @@ def test_another_delivery_is_refused_with_both_hashes_and_replaces_on_request(tw
     assert lake.rows(BRONZE_IMAGES).num_rows == 64
 
     labels.write_bytes(old)
-    assert run_pipeline(lake.request(["one"], is_replacing=True)) == 0
+    assert run_domain("vision", lake.request(["one"], is_replacing=True)) == 0
     assert {name: of_set(lake, name) for name in ("one", "two")} == before
 
 
 def test_sets_in_any_order_and_a_run_that_dies_in_between_come_to_the_same(two_sets, make_lake, monkeypatch):
     first = two_sets
-    assert run_pipeline(first.request()) == 0
+    assert run_domain("vision", first.request()) == 0
     other = make_lake("other")
     shutil.copytree(first.landing, other.landing, dirs_exist_ok=True)
-    assert run_pipeline(other.request(["two"])) == 0
+    assert run_domain("vision", other.request(["two"])) == 0
 
     fast_forward = publish.fast_forward
 
@@ -174,7 +174,7 @@ def test_sets_in_any_order_and_a_run_that_dies_in_between_come_to_the_same(two_s
     assert other.rows(BRONZE_IMAGES).num_rows == 64
     assert {row[0].split(".")[0] for row in other.values(BRONZE_FILES, "instrument_id")} == {"two"}
     monkeypatch.undo()
-    assert run_pipeline(other.request()) == 0
+    assert run_domain("vision", other.request()) == 0
     assert {name: of_set(other, name) for name in ("one", "two")} == {
         name: of_set(first, name) for name in ("one", "two")
     }
@@ -257,16 +257,13 @@ def test_files_that_leave_the_landing_folder_stay_in_bronze(two_sets):
     assert lake.rows(BRONZE_IMAGES).num_rows == 64
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        pytest.param(
-            "none", "no image set 'none' is declared; there are cifar10, digits, mnist, one, two", id="unknown"
-        ),
-        pytest.param("mnist", "holds no file of mnist; expected **/mnist/train-images?idx3-ubyte", id="not there"),
-    ],
-)
-def test_run_pipeline_refuses_a_set_that_is_not_declared_or_not_there(two_sets, name, message):
+def test_a_set_that_is_not_declared_is_refused(two_sets):
     with pytest.raises(BadInputError) as caught:
-        run_pipeline(two_sets.request([name]))
-    assert message in str(caught.value)
+        run_domain("vision", two_sets.request(["none"]))
+    assert "no image set 'none' is declared; there are cifar10, digits, mnist, one, two" in str(caught.value)
+
+
+def test_a_set_without_files_is_refused(two_sets):
+    outcome = two_sets.run(bronze_images.JOB, ["mnist"])
+    assert outcome.exit_code == ExitCode.BAD_INPUT
+    assert "holds no file of mnist; expected **/mnist/train-images?idx3-ubyte" in outcome.message

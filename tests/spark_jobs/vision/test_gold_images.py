@@ -9,8 +9,8 @@ from lakehouse.lake.catalog import read_log
 from lakehouse.reference.image_set import parse_image_set
 from lakehouse.tables.logs import CHECK_RESULTS
 from lakehouse.tables.vision import SILVER_IMAGES, gold_images
-from spark_jobs.vision.gold_images import balance_of_tolerance, channel_statistics
-from spark_jobs.vision.pipeline import run_pipeline
+from spark_jobs.layers.chain import run_domain
+from spark_jobs.vision.gold_images import balance_of_tolerance
 
 
 @pytest.mark.parametrize(
@@ -31,36 +31,10 @@ def test_balance_of_tolerance_is_that_of_the_class_farthest_from_an_equal_share(
     assert found == (None if expected is None else pytest.approx(expected))
 
 
-def test_channel_statistics_are_those_of_train_exact_for_large_sums(spark):
-    # As if 200,000 images of 1,000 x 1,000 were two: n * squares is 1.3e27, where doubles have lost ten digits.
-    pixels = 10**6
-    half = 100_000
-    schema = (
-        "dataset string, split string, height int, width int, channel_sums array<bigint>, "
-        "channel_square_sums array<bigint>"
-    )
-    dark = ("a", "train", 1000, half * 1000, [0, half * pixels], [0, half * pixels])
-    light = (
-        "a",
-        "train",
-        1000,
-        half * 1000,
-        [255 * half * pixels, half * pixels],
-        [255**2 * half * pixels, half * pixels],
-    )
-    test = ("a", "test", 10, 10, [7, 7], [7, 7])
-    found = channel_statistics(spark.createDataFrame([dark, light, test], schema))
-    columns = ("dataset", "split", "channel", "image_count", "mean", "std")
-    assert [tuple(row[name] for name in columns) for row in found.orderBy("channel").collect()] == [
-        ("a", "train", 0, 2, 0.5, 0.5),
-        ("a", "train", 1, 2, pytest.approx(1 / 255), 0.0),
-    ]
-
-
 def test_a_set_out_of_balance_is_not_published(lake, declare, write_idx, noise):
     declare(lake.landing, "uneven", "balance_tolerance: 0.2", classes=2)
     write_idx(lake.landing / "uneven", "train", noise(20), np.array([0] * 13 + [1] * 7))
-    assert run_pipeline(lake.request(["uneven"])) == 3
+    assert run_domain("vision", lake.request(["uneven"])) == 3
     assert lake.main(gold_images("uneven")) is None
     assert lake.rows(SILVER_IMAGES).num_rows == 20
     checks = read_log(lake.settings, CHECK_RESULTS).to_pylist()

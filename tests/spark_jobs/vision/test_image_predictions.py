@@ -47,9 +47,9 @@ def published(lake):
 
 def test_other_versions_and_sets_stay_and_the_same_key_is_replaced(lake, deliver):
     first = deliver("a", [prediction(0), prediction(1), prediction(0, "mnist")])
-    assert (first.outcome, first.days) == ("published", ("digits", "mnist"))
-    assert deliver("b", [prediction(0, version=2)]).days == ("digits",)
-    assert deliver("c", [prediction(0, predicted=8)]).days == ("digits",)
+    assert (first.outcome, first.slices) == ("published", ("digits", "mnist"))
+    assert deliver("b", [prediction(0, version=2)]).slices == ("digits",)
+    assert deliver("c", [prediction(0, predicted=8)]).slices == ("digits",)
     assert sorted(published(lake)) == [
         ("digits", 1, "digits.test.000000", 8),  # replaced by c
         ("digits", 1, "digits.test.000001", 3),  # not in c
@@ -60,6 +60,6 @@ def test_other_versions_and_sets_stay_and_the_same_key_is_replaced(lake, deliver
 
 def test_rows_that_are_no_predictions_are_not_published(lake, deliver):
     outcome = deliver("a", [prediction(0, probability=0.0)])
-    assert outcome.exit_code == ExitCode.AUDIT_FAILED
+    assert (outcome.outcome, outcome.exit_code, outcome.slices) == ("held back", ExitCode.QUARANTINED, ())
     assert "probability_is_that_of_a_winner" in outcome.message
     assert lake.main(GOLD_IMAGE_PREDICTIONS) is None

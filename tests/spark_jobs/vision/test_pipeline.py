@@ -19,7 +19,7 @@ from lakehouse.tables.vision import (
     SILVER_IMAGES_REJECTED,
     gold_images,
 )
-from spark_jobs.vision.pipeline import run_pipeline
+from spark_jobs.layers.chain import run_domain
 
 COUNTS = ("lines_in", "rows_out", "rows_rejected", "rows_duplicate")
 
@@ -47,7 +47,7 @@ def expected_statistics(name, pixels, channels):
 def test_first_4000_images_of_cifar10_are_in_gold_pixel_by_pixel(lake, real_data):
     path = real_data / "cifar-10-batches-bin" / "data_batch_1.bin"
     records = np.fromfile(path, np.uint8).reshape(-1, 3073)
-    assert run_pipeline(lake.request(["cifar10"], landing=real_data)) == 0
+    assert run_domain("vision", lake.request(["cifar10"], landing=real_data)) == 0
     rows = lake.rows(gold_images("cifar10"))
     assert rows.column("image_id").to_pylist() == [f"cifar10.train.1.{number:06d}" for number in range(4000)]
     assert np.array_equal(pixels_of(lake, gold_images("cifar10")), records[:, 1:])
@@ -60,7 +60,7 @@ def test_first_4000_images_of_cifar10_are_in_gold_pixel_by_pixel(lake, real_data
 
 
 def test_mnist_is_in_gold_whole_with_the_statistics_of_train(lake, real_data):
-    assert run_pipeline(lake.request(["mnist"], landing=real_data / "mnist")) == 0
+    assert run_domain("vision", lake.request(["mnist"], landing=real_data / "mnist")) == 0
     table = gold_images("mnist")
     images = {}
     for split, file in (("test", "t10k"), ("train", "train")):
@@ -87,7 +87,7 @@ def test_a_real_set_of_two_classes_goes_through_by_its_declaration_alone(lake, r
         '  train: {images: "mnist-tiny/train-images-idx3-ubyte", labels: "mnist-tiny/train-labels-idx1-ubyte"}\n'
         '  test: {images: "mnist-tiny/t10k-images-idx3-ubyte", labels: "mnist-tiny/t10k-labels-idx1-ubyte"}\n'
     )
-    assert run_pipeline(lake.request(["tiny"])) == 0
+    assert run_domain("vision", lake.request(["tiny"])) == 0
     counts = lake.values(GOLD_IMAGE_CLASS_COUNTS, "split", "label_name", "image_count")
     # Records 62 and 71 of train are one image: of 108, gold has 107.
     duplicates = [row for row in lake.values(SILVER_IMAGES, "image_id", "duplicate_of") if row[1]]
@@ -114,7 +114,7 @@ def odd(spark, lakes, declare, write_idx, noise, tmp_path_factory):
     test[11] = test[10]
     write_idx(lake.landing / "odd", "train", train, labels)
     write_idx(lake.landing / "odd", "test", test, test_labels, packed=True)
-    assert run_pipeline(lake.request(["odd"])) == 0
+    assert run_domain("vision", lake.request(["odd"])) == 0
     return lake, train, labels, test, test_labels
 
 
@@ -219,7 +219,7 @@ def test_same_files_again_change_nothing(odd):
     lake, *_ = odd
     tables = (BRONZE_IMAGES, SILVER_IMAGES, SILVER_IMAGES_REJECTED, gold_images("odd"), GOLD_IMAGE_STATISTICS)
     before = [lake.main(table) for table in tables]
-    assert run_pipeline(lake.request(["odd"])) == 0
+    assert run_domain("vision", lake.request(["odd"])) == 0
     assert [lake.main(table) for table in tables] == before
 
 
@@ -227,14 +227,14 @@ def test_keep_leaves_every_sound_image_in_gold(odd, declare):
     lake, *_ = odd
     declare(lake.landing, "odd", "duplicates: keep")
     bronze = lake.main(BRONZE_IMAGES)
-    assert run_pipeline(lake.request(["odd"])) == 0
+    assert run_domain("vision", lake.request(["odd"])) == 0
     assert lake.main(BRONZE_IMAGES) == bronze  # how files are read has not changed
     assert lake.rows(gold_images("odd")).num_rows == 49
 
 
 def test_digits_of_the_demo_go_through(lake):
     write_demo_images(lake.landing)
-    assert run_pipeline(lake.request()) == 0
+    assert run_domain("vision", lake.request()) == 0
     counts = lake.values(GOLD_IMAGE_CLASS_COUNTS, "dataset", "split", "image_count")
     assert {name for name, _, _ in counts} == {"digits"}
     assert sum(count for _, _, count in counts) == 1797
