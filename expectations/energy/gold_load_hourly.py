@@ -61,6 +61,7 @@ SUITE = Suite(
             "hour_gaps",
             "critical",
             "Every hour that the meter's clock shows on a day with readings has its row.",
+            scope="part",
             query="SELECT meter_id, event_date, count(*) AS hours FROM gold.load_hourly WHERE {days} "
             "GROUP BY meter_id, event_date ORDER BY hours",
         ),
@@ -68,6 +69,7 @@ SUITE = Suite(
             "measured_hours_difference",
             "critical",
             "The hours hold all measured readings of silver, no more and no fewer.",
+            scope="part",
             query="SELECT meter_id, event_date, sum(completeness_ratio) AS measured_hours FROM gold.load_hourly "
             "WHERE {days} GROUP BY meter_id, event_date ORDER BY meter_id, event_date",
         ),

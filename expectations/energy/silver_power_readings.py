@@ -64,6 +64,7 @@ SUITE = Suite(
             "absent_intervals",
             "critical",
             "No interval lacks its row between a day's first and last one.",
+            scope="part",
             query="SELECT meter_id, event_date, min(interval_start) AS first_one, max(interval_start) AS last_one, "
             "count(*) AS intervals FROM silver.power_readings WHERE {days} GROUP BY meter_id, event_date "
             "ORDER BY intervals",

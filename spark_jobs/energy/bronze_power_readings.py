@@ -15,14 +15,8 @@ from lakehouse.tables.energy import BRONZE_POWER_READINGS
 from spark_jobs.energy.dialects import claims
 from spark_jobs.layers.bronze import bronze_job
 from spark_jobs.layers.command_line import main
-from spark_jobs.sources import civil_time, dialect, lines, meter_lines, power_readings
 
-JOB = bronze_job(
-    "energy.bronze_power_readings",
-    BRONZE_POWER_READINGS,
-    claims,
-    code=(civil_time, dialect, lines, meter_lines, power_readings),
-)
+JOB = bronze_job("energy.bronze_power_readings", BRONZE_POWER_READINGS, claims)
 
 if __name__ == "__main__":
     main(JOB)

@@ -8,13 +8,11 @@ A day also holds forecasts of other versions and horizons: those are kept, rows 
 
 from __future__ import annotations
 
-import sys
-
 from lakehouse.tables.energy import GOLD_LOAD_FORECASTS
 from spark_jobs.layers.command_line import main
 from spark_jobs.layers.forecasts import forecast_job
 
-JOB = forecast_job("energy.load_forecasts", GOLD_LOAD_FORECASTS, sys.modules[__name__])
+JOB = forecast_job("energy.load_forecasts", GOLD_LOAD_FORECASTS)
 
 if __name__ == "__main__":
     main(JOB)
