@@ -20,7 +20,8 @@ from sqlalchemy.exc import OperationalError
 
 from lakehouse.config.settings import Settings
 from lakehouse.errors import ConflictError, ExitCode, LakehouseError, first_line
-from lakehouse.lake.catalog import append_log, last_replacements, load, require_tables
+from lakehouse.lake.catalog import append_log, last_replacements, load
+from lakehouse.lake.migration import require_tables
 from lakehouse.slices import WHOLE_TABLE, Unit, describe_days
 from lakehouse.tables import Table
 from lakehouse.tables.logs import CALLER, CHECK_RESULTS, FILE_BALANCES, RUNS

@@ -15,7 +15,8 @@ from typing import Any
 from pyiceberg.table import Table as IcebergTable
 
 from lakehouse.errors import LakehouseError
-from lakehouse.lake.catalog import TABLE_PROPERTIES, load, main_history, summary_of
+from lakehouse.lake.catalog import load, main_history, summary_of
+from lakehouse.lake.migration import TABLE_PROPERTIES
 from lakehouse.tables import CATALOG, Table
 from spark_jobs.engine.job import Request
 from spark_jobs.engine.publish import (

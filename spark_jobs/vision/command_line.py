@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from lakehouse.errors import ExitCode
-from lakehouse.lake.catalog import require_tables
+from lakehouse.lake.migration import require_tables
 from lakehouse.tables.manifest import BRONZE_FILES
 from spark_jobs.engine.job import Job, Request
 from spark_jobs.engine.run import run

@@ -15,8 +15,9 @@ import pytest
 from lakehouse import cli
 from lakehouse.commands import submit
 from lakehouse.config.settings import read_settings, settings
-from lakehouse.lake.catalog import append_log, migrate
+from lakehouse.lake.catalog import append_log
 from lakehouse.lake.connection import open_catalog
+from lakehouse.lake.migration import migrate
 from lakehouse.lake.schema import arrow_table
 from lakehouse.queries.statements import read_sql_files
 from lakehouse.tables import TABLES

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
-from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table as IcebergTable
 from sqlalchemy.exc import OperationalError
@@ -24,15 +22,12 @@ from lakehouse.lake.catalog import (
     day_fingerprints,
     last_replacements,
     load,
-    migrate,
     published_days,
     read_log,
-    require_tables,
     rows_per_day,
 )
-from lakehouse.lake.connection import open_catalog
-from lakehouse.lake.schema import arrow_table, partition_spec
-from lakehouse.tables import TABLES, Column
+from lakehouse.lake.migration import require_tables
+from lakehouse.lake.schema import arrow_table
 from lakehouse.tables.finance import GOLD_INSTRUMENTS, GOLD_RETURN_CORRELATIONS_1D
 from lakehouse.tables.logs import RUNS
 from lakehouse.tables.vision import GOLD_IMAGE_CLASS_COUNTS
@@ -64,56 +59,6 @@ def publish(settings, day, pairs, key):
         overwrite_filter=f"event_date = '{day}'",
         snapshot_properties={DAYS: str(day), DAY_KEYS: f"{day}={key}", RUN_KEY: f"run-{key}"},
     )
-
-
-def test_migrate_makes_every_declared_table_once(settings):
-    assert migrate(settings) == [f"made {table.identifier}" for table in TABLES]
-    assert migrate(settings) == []
-    for table in TABLES:
-        iceberg = load(settings, table)
-        assert [field.name for field in iceberg.schema().fields] == list(table.column_names)
-        assert iceberg.spec().fields == partition_spec(table).fields
-        assert iceberg.location() == f"{settings.warehouse_uri}/{table.layer}/{table.name}"
-
-
-def test_migrate_adds_a_declared_column_and_keeps_rows(settings, monkeypatch):
-    require_tables(settings, [RUNS])
-    append_log(settings, RUNS, [run_row("r1")])
-    wider = replace(RUNS, columns=(*RUNS.columns, Column("host", "string", "Where it ran.", nullable=True)))
-    with pytest.raises(BadInputError, match=r"^ops\.runs lacks host; run `lakehouse migrate` once$"):
-        require_tables(settings, [wider])
-    monkeypatch.setattr(catalog, "TABLES", (wider,))
-    assert migrate(settings) == ["added host to ops.runs"]
-    require_tables(settings, [wider])
-    append_log(settings, wider, [run_row("r2", host="a")])
-    assert read_log(settings, wider).select(["run_id", "host"]).to_pylist() == [
-        {"run_id": "r1", "host": None},
-        {"run_id": "r2", "host": "a"},
-    ]
-
-
-def test_require_tables_refuses_a_column_of_another_type(settings):
-    require_tables(settings, [RUNS])
-    columns = tuple(replace(c, type="string") if c.name == "seconds" else c for c in RUNS.columns)
-    with pytest.raises(BadInputError) as caught:
-        require_tables(settings, [replace(RUNS, columns=columns)])
-    assert str(caught.value) == (
-        "ops.runs.seconds is double in the table and string in the declaration; only added columns can be migrated: "
-        "give the changed column a new name"
-    )
-
-
-def test_a_namespace_that_another_process_makes_at_once_is_taken_as_it_is(settings, monkeypatch):
-    open_catalog(settings).create_namespace(RUNS.layer)
-    exists, asked = SqlCatalog.namespace_exists, []
-
-    def not_yet(opened, name):
-        asked.append(name)
-        return len(asked) > 1 and exists(opened, name)  # at first as before the other's commit
-
-    monkeypatch.setattr(SqlCatalog, "namespace_exists", not_yet)
-    require_tables(settings, [RUNS])
-    assert load(settings, RUNS).current_snapshot() is None
 
 
 def test_load_of_a_missing_table_says_who_makes_it(settings):
