@@ -14,18 +14,18 @@ from typing import Any
 
 import duckdb
 import pyarrow.dataset as ds
-from pyiceberg.expressions import AlwaysTrue, BooleanExpression, In, Reference
+from pyiceberg.expressions import AlwaysTrue, BooleanExpression, In, IsNull, Or, Reference
 from pyiceberg.io.pyarrow import ArrowScan, schema_to_pyarrow
 from pyiceberg.table import DataScan
 from pyiceberg.table.metadata import TableMetadata
 
-from expectations.report import days_condition
+from expectations.report import slices_condition
 from lakehouse.config.settings import Settings
 from lakehouse.lake.scans import PinnedTable
 from lakehouse.lake.schema import spelled_type
 from lakehouse.lake.store import open_filesystem
 from lakehouse.queries.data_files import CONFIGURATION, local_path, quote, select_files
-from lakehouse.slices import Unit
+from lakehouse.slices import UNDATED, Slice
 from lakehouse.tables import Table
 
 NAME = "batch"
@@ -62,9 +62,18 @@ class Batch:
 
 
 @contextmanager
-def open_batch(staged: PinnedTable, table: Table, days: Sequence[Unit], threads: int) -> Iterator[Batch]:
-    """Open the rows of the days that a snapshot replaced; all rows of a table that is replaced whole."""
-    scan = staged.scan(days_filter(table, days))
+def open_batch(
+    staged: PinnedTable,
+    table: Table,
+    slices: Sequence[Slice],
+    threads: int,
+    held: Mapping[Slice, tuple[str, ...]] | None = None,
+) -> Iterator[Batch]:
+    """Open the rows of the slices that a snapshot replaced; all rows of a table that is replaced whole.
+
+    `held` are subjects by slice whose rows are those from before, and are left out.
+    """
+    scan = staged.scan(slices_filter(table, slices))
     types = {field.name: spelled_type(field.field_type) for field in scan.table_metadata.schema().fields}
     with (
         tempfile.TemporaryDirectory(prefix="lakehouse-audit-") as scratch,
@@ -73,15 +82,28 @@ def open_batch(staged: PinnedTable, table: Table, days: Sequence[Unit], threads:
         connection.execute(f"SET threads = {threads}; SET memory_limit = '{MEMORY}'; SET TimeZone = 'UTC'")
         connection.execute(f"SET temp_directory = {quote(scratch)}")
         rows = select_scan(connection, scan, staged.settings)
-        connection.execute(f"CREATE VIEW {NAME} AS {rows} WHERE {days_condition(table, days) or 'true'}")
+        connection.execute(f"CREATE VIEW {NAME} AS {rows} WHERE {audited_condition(table, slices, held or {})}")
         yield Batch(connection, types)
 
 
-def days_filter(table: Table, days: Sequence[Unit]) -> BooleanExpression:
-    """Select the days' rows, as PyIceberg takes it; all of a table that is replaced whole."""
-    if table.replaced_by is None or not days:
+def audited_condition(table: Table, slices: Sequence[Slice], held: Mapping[Slice, tuple[str, ...]]) -> str:
+    """Return the SQL condition that selects the rows of slices, without the parts that are held back."""
+    conditions = [slices_condition(table, slices) or "true"]
+    for each, subjects in held.items():
+        listed = ", ".join(quote(subject) for subject in subjects)
+        is_held = f"{slices_condition(table, [each])} AND {table.subject} IN ({listed})"
+        conditions.append(f"NOT coalesce({is_held}, false)")
+    return " AND ".join(conditions)
+
+
+def slices_filter(table: Table, slices: Sequence[Slice]) -> BooleanExpression:
+    """Select the rows of slices, as PyIceberg takes it; all of a table that is replaced whole."""
+    if table.replaced_by is None or not slices:
         return AlwaysTrue()
-    return In(term=Reference(table.replaced_by), values=tuple(days))  # type: ignore[arg-type]
+    column = Reference(table.replaced_by)
+    values = tuple(each for each in slices if each != UNDATED)
+    listed: BooleanExpression = In(term=column, values=values)  # type: ignore[arg-type]
+    return Or(listed, IsNull(term=column)) if UNDATED in slices else listed
 
 
 def select_scan(connection: duckdb.DuckDBPyConnection, scan: DataScan, settings: Settings) -> str:

@@ -35,6 +35,7 @@ def columns_rule(table: Table) -> Rule:
         "The columns are the declared ones, in the declared order.",
         Expectation("ExpectTableColumnsToMatchOrderedList", {"column_list": list(table.column_names)}),
         kind="table",
+        scope="table",
     )
 
 
@@ -46,6 +47,7 @@ def rows_rule() -> Rule:
         "There is at least one row.",
         Expectation("ExpectTableRowCountToBeBetween", {"min_value": 1}),
         kind="table",
+        scope="table",
     )
 
 

@@ -13,7 +13,7 @@ from expectations import SUITES, find_suite
 from expectations.queries import query_command
 from expectations.report import Sample, document_path
 from lakehouse.config.settings import Settings
-from lakehouse.slices import NO_DAY, Unit, format_days, parse_days
+from lakehouse.slices import Slice, describe_slices, parse_slices
 
 Row = Mapping[str, Any]
 
@@ -110,13 +110,13 @@ def last_audits(settings: Settings, checks: Iterable[Row], runs: Iterable[Row]) 
     return sorted(audits, key=lambda audit: (not audit.is_stopped, order.get(audit.table_name, len(order))))
 
 
-def read_audit(settings: Settings, checks: list[Row], days: Iterable[Unit]) -> Audit:
+def read_audit(settings: Settings, checks: list[Row], days: Iterable[Slice]) -> Audit:
     """Put one audit together from its rows and its document."""
     first = checks[0]
     path = document_path(settings, first["run_id"], first["table_name"])
     document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if document.get("days"):
-        days = [unit for text in document["days"] for unit in parse_days(text)]
+    if texts := document.get("slices", document.get("days")):
+        days = [each for text in texts for each in parse_slices(text)]
     return Audit(
         table_name=first["table_name"],
         run_id=first["run_id"],
@@ -136,12 +136,10 @@ def read_audit(settings: Settings, checks: list[Row], days: Iterable[Unit]) -> A
     )
 
 
-def days_text(days: Iterable[Unit]) -> str:
-    """Write what an audit looked at; the manifest also has deliveries without a day, such as image sets."""
-    given = tuple(days)
-    known = format_days(day for day in given if day != NO_DAY).replace("..", " to ").replace(",", ", ")
-    parts = [known, "deliveries without a day" if NO_DAY in given else ""]
-    return ", ".join(part for part in parts if part)
+def days_text(slices: Iterable[Slice]) -> str:
+    """Write what an audit looked at."""
+    given = tuple(slices)
+    return describe_slices(given).replace("..", " to ").replace(",", ", ").replace(",  ", ", ") if given else ""
 
 
 def failed_rule(check: Row, document: Row) -> FailedRule:

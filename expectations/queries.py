@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from expectations.report import days_condition
+from expectations.report import slices_condition
 from expectations.rules import FactRule, Rule
-from lakehouse.slices import Unit
+from lakehouse.slices import Slice
 from lakehouse.tables import Table
 
 
-def failed_rows_query(rule: Rule | FactRule, table: Table, days: Sequence[Unit], run_id: str) -> str | None:
+def failed_rows_query(rule: Rule | FactRule, table: Table, slices: Sequence[Slice], run_id: str) -> str | None:
     """Return the query; None for a rule that no row breaks, such as one about the columns."""
-    condition = days_condition(table, days)
+    condition = slices_condition(table, slices)
     if isinstance(rule, FactRule):
         return rule.query and rule.query.format(days=condition or "true", run_id=run_id)
     if rule.failed_rows_sql is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from expectations.rules import Severity
 from lakehouse.config.settings import Settings
-from lakehouse.slices import Unit
+from lakehouse.slices import UNDATED, Slice, days_of, names_of
 from lakehouse.tables import Table
 
 
@@ -59,12 +59,19 @@ class AuditReport:
     snapshot_id: int | None
     run_id: str
     run_key: str
-    days: tuple[Unit, ...]
+    slices: tuple[Slice, ...]
     rows_evaluated: int
     results: tuple[CheckResult, ...]
     samples: Mapping[str, Sample]
     validation: Mapping[str, Any]
     raised: Mapping[str, str] = field(default_factory=dict)
+    failed_parts: Mapping[str, tuple[tuple[Slice, str], ...]] = field(default_factory=dict)
+    """By critical rule about parts that failed: (slice, subject) of the parts that broke it."""
+
+    @property
+    def only_parts_failed(self) -> bool:
+        """True if every rule that blocks is about parts, and these are known: the others may be published."""
+        return bool(self.failed_rules) and all(self.failed_parts.get(rule) for rule in self.failed_rules)
 
     @property
     def failed_rules(self) -> tuple[str, ...]:
@@ -95,7 +102,10 @@ class AuditReport:
             "snapshot_id": self.snapshot_id,
             "run_id": self.run_id,
             "run_key": self.run_key,
-            "days": [str(day) for day in self.days],
+            "slices": [str(each) for each in self.slices],
+            "failed_parts": {
+                rule: [[str(each), subject] for each, subject in parts] for rule, parts in self.failed_parts.items()
+            },
             "rows_evaluated": self.rows_evaluated,
             "is_passed": self.passed,
             "raised": dict(self.raised),
@@ -112,17 +122,19 @@ def document_path(settings: Settings, run_id: str, table_name: str) -> Path:
     return settings.reports / "audits" / f"{run_id}.{table_name}.json"
 
 
-def days_condition(table: Table, days: Sequence[Unit]) -> str:
-    """Return the SQL condition that selects the audited days or sets; empty where the whole table was audited."""
-    if table.replaced_by is None or not days:
+def slices_condition(table: Table, slices: Sequence[Slice]) -> str:
+    """Return the SQL condition that selects the audited slices; empty if the whole table was audited."""
+    if table.replaced_by is None or not slices:
         return ""
-    ordered = sorted(set(days))
-    if isinstance(ordered[0], str):
-        names = ", ".join(f"'{name}'" for name in ordered)
-        return f"{table.replaced_by} IN ({names})"
-    if len(ordered) == 1:
-        return f"{table.replaced_by} = DATE '{ordered[0]}'"
-    if (ordered[-1] - ordered[0]).days == len(ordered) - 1:
-        return f"{table.replaced_by} BETWEEN DATE '{ordered[0]}' AND DATE '{ordered[-1]}'"
-    listed = ", ".join(f"DATE '{day}'" for day in ordered)
-    return f"{table.replaced_by} IN ({listed})"
+    column, days = table.replaced_by, days_of(slices)
+    parts = [f"{column} IS NULL"] if UNDATED in slices else []
+    if names := ", ".join(f"'{name}'" for name in names_of(slices) if name != UNDATED):
+        parts.append(f"{column} IN ({names})")
+    if len(days) == 1:
+        parts.append(f"{column} = DATE '{days[0]}'")
+    elif days and (days[-1] - days[0]).days == len(days) - 1:
+        parts.append(f"{column} BETWEEN DATE '{days[0]}' AND DATE '{days[-1]}'")
+    elif days:
+        listed = ", ".join(f"DATE '{day}'" for day in days)
+        parts.append(f"{column} IN ({listed})")
+    return parts[0] if len(parts) == 1 else f"({' OR '.join(parts)})"

@@ -19,6 +19,10 @@ LINEAGE = ("_source_file", "_source_member", "_source_line", "_source_record")
 Severity = Literal["critical", "warning"]
 """`critical` blocks, `warning` is reported."""
 
+Scope = Literal["part", "table"]
+"""Whom a failure of a critical rule concerns: the parts (a subject on a day, an image set) whose rows broke it, which
+are held back alone, or the whole table, whose run ends."""
+
 Kind = Literal["rows", "duplicates", "groups", "table"]
 """What is counted: rows that match the SQL; rows whose key occurs twice; keys whose group matches it; nothing."""
 
@@ -45,6 +49,7 @@ class Rule:
     failed_rows_sql: str | None = None
     kind: Kind = "rows"
     group_by: tuple[str, ...] = ()
+    scope: Scope = "part"
 
     @property
     def column(self) -> str | None:
@@ -67,6 +72,8 @@ class FactRule:
     maximum: float | int | None = 0
     may_be_unknown: bool = False
     query: str | None = None
+    scope: Scope = "table"
+    """A rule about parts is given its fact as a mapping of (slice, subject) to the number counted for that part."""
 
     @property
     def name(self) -> str:
@@ -100,21 +107,37 @@ class Suite:
         """The rules over rows, then those over facts."""
         return (*self.rules, *self.fact_rules)
 
+    def is_about_parts(self, rule: Rule | FactRule) -> bool:
+        """Return whether a failure of the rule concerns single parts: it says so, and the table has parts."""
+        table = self.table
+        if rule.scope != "part" or not table.has_parts or (isinstance(rule, Rule) and rule.kind == "table"):
+            return False
+        if isinstance(rule, Rule) and rule.kind in ("duplicates", "groups"):
+            return {table.subject, table.replaced_by} <= set(rule.group_by)
+        return True
+
     def find(self, name: str) -> Rule | FactRule | None:
         """Return the rule of that name; None where the suite no longer has it."""
         return next((rule for rule in self.all_rules if rule.name == name), None)
 
 
-def row_rule(name: str, severity: Severity, words: str, failed_rows_sql: str) -> Rule:
+def row_rule(name: str, severity: Severity, words: str, failed_rows_sql: str, scope: Scope = "part") -> Rule:
     """Demand something of every row, in SQL."""
     query = f"SELECT * FROM {{batch}} WHERE {failed_rows_sql}"  # noqa: S608  # from declarations only
     expectation = Expectation("UnexpectedRowsExpectation", {"unexpected_rows_query": query})
-    return Rule(name, severity, words, expectation, failed_rows_sql)
+    return Rule(name, severity, words, expectation, failed_rows_sql, scope=scope)
 
 
-def group_rule(name: str, severity: Severity, words: str, group_by: tuple[str, ...], failed_groups_sql: str) -> Rule:
+def group_rule(  # noqa: PLR0917  # the words of a rule, in the order in which they are read
+    name: str,
+    severity: Severity,
+    words: str,
+    group_by: tuple[str, ...],
+    failed_groups_sql: str,
+    scope: Scope = "part",
+) -> Rule:
     """Demand something of every group of rows with equal keys, as a HAVING condition that selects the broken groups."""
     keys = ", ".join(group_by)
     query = f"SELECT {keys} FROM {{batch}} GROUP BY {keys} HAVING {failed_groups_sql}"  # noqa: S608  # from declarations only
     expectation = Expectation("UnexpectedRowsExpectation", {"unexpected_rows_query": query})
-    return Rule(name, severity, words, expectation, failed_groups_sql, "groups", group_by)
+    return Rule(name, severity, words, expectation, failed_groups_sql, "groups", group_by, scope)

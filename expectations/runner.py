@@ -18,7 +18,8 @@ from expectations.queries import failed_rows_query
 from expectations.report import AuditReport, CheckResult, Sample
 from expectations.rules import LINEAGE, FactRule, Rule, Suite
 from lakehouse.config.settings import Settings
-from lakehouse.slices import Unit
+from lakehouse.lake.history import as_slice
+from lakehouse.slices import Slice, in_order
 from lakehouse.tables import Table
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Audited:
 
     suite: Suite
     batch: Batch
-    days: tuple[Unit, ...]
+    slices: tuple[Slice, ...]
     facts: Mapping[str, Any]
     measured: Measurement
     run_id: str
@@ -41,12 +42,13 @@ class Audited:
 
 @dataclass(frozen=True)
 class Check:
-    """One rule's result; without a verdict where its fact is not known yet."""
+    """One rule's result; without a verdict if its fact is not known yet. `parts` are those that broke it."""
 
     result: CheckResult
     verdict: ExpectationValidationResult | None = None
     sample: Sample | None = None
     raised: str | None = None
+    parts: tuple[tuple[Slice, str], ...] = ()
 
 
 def audit(
@@ -58,21 +60,21 @@ def audit(
     run_key: str,
     snapshot_id: int | None,
     settings: Settings,
-    days: Sequence[Unit] = (),
+    slices: Sequence[Slice] = (),
 ) -> AuditReport:
     """Hold rows and the job's facts against the suite and leave a document for the pages.
 
-    The batch is exactly the rows that will differ from `main`, read from the audit branch; `days` are the days that
-    they replace, and are asked from the rows where the caller names none.
+    The batch is exactly the rows that will differ from `main`, read from the audit branch; `slices` are what
+    they replace, and are read from the rows if the caller names none.
     """
     measured = measure(suite, batch)
-    audited_days = days_of(suite.table, batch, days)
+    audited_slices = slices_of(suite.table, batch, slices)
     counted = {
         **facts,
-        **derived_facts(measured.rows, len(audited_days), facts),
+        **derived_facts(measured.rows, len(audited_slices), facts),
         OTHER_TYPES.fact: columns_of_other_type(suite.table, batch),
     }
-    audited = Audited(suite, batch, audited_days, counted, measured, run_id, run_key, snapshot_id)
+    audited = Audited(suite, batch, audited_slices, counted, measured, run_id, run_key, snapshot_id)
     checks = [
         *(check_rule(audited, rule) for rule in suite.rules),
         *(check_fact(audited, rule) for rule in (OTHER_TYPES, *suite.fact_rules)),
@@ -82,12 +84,13 @@ def audit(
         snapshot_id=snapshot_id,
         run_id=run_id,
         run_key=run_key,
-        days=audited_days,
+        slices=audited_slices,
         rows_evaluated=measured.rows,
         results=tuple(check.result for check in checks),
         samples={check.result.rule: check.sample for check in checks if check.sample},
         validation=suite_result(suite.table.identifier, run_id, [check.verdict for check in checks if check.verdict]),
         raised={check.result.rule: check.raised for check in checks if check.raised},
+        failed_parts={check.result.rule: check.parts for check in checks if check.parts},
     )
     report.write(settings)
     return report
@@ -97,24 +100,61 @@ def check_rule(audited: Audited, rule: Rule) -> Check:
     """Judge a rule over rows; where it failed, fetch some of the rows that broke it."""
     measured = audited.measured
     failed = measured.failed.get(rule.name)
-    query = failed_rows_query(rule, audited.suite.table, audited.days, audited.run_id)
+    query = failed_rows_query(rule, audited.suite.table, audited.slices, audited.run_id)
     sample = sample_rows(audited, rule) if failed else None
     verdict = judge_rule(rule, measured, query, broken_values(rule, sample))
     raised = raised_by(verdict)
     observed = f"could not be evaluated: {raised}" if raised else seen_in_rows(rule, measured)
     result = check_result(audited, rule, verdict, observed, query=None if verdict.success else query, failed=failed)
-    return Check(result, verdict, sample, raised)
+    is_blocking = not verdict.success and rule.severity == "critical" and not raised
+    parts = failed_parts(audited, rule) if is_blocking and audited.suite.is_about_parts(rule) else ()
+    return Check(result, verdict, sample, raised, parts)
+
+
+def failed_parts(audited: Audited, rule: Rule) -> tuple[tuple[Slice, str], ...]:
+    """Return the parts whose rows break a rule, in order; none if a broken row names no subject or slice."""
+    table = audited.suite.table
+    part = f"{table.replaced_by}, {table.subject}"
+    rows = f"SELECT {part} FROM {NAME} WHERE {rule.failed_rows_sql}"  # noqa: S608  # from declarations only
+    broken = rows if rule.kind == "rows" else broken_groups(rule)
+    found = audited.batch.rows(f"SELECT DISTINCT {part} FROM ({broken}) ORDER BY ALL")  # noqa: S608  # from declarations only
+    if any(subject is None for _, subject in found):
+        return ()
+    return tuple((as_slice(value), str(subject)) for value, subject in found)
 
 
 def check_fact(audited: Audited, rule: FactRule) -> Check:
     """Judge a number that the job counted."""
     if rule.may_be_unknown and rule.fact in audited.facts and audited.facts[rule.fact] is None:
         return Check(check_result(audited, rule, None, "not known yet"))
-    verdict = judge_fact(rule, audited.facts)
+    counted: Mapping[str, Any] = audited.facts
+    parts: tuple[tuple[Slice, str], ...] = ()
+    if rule.scope == "part" and isinstance(counted.get(rule.fact), Mapping):
+        counted, parts = worst_part(rule, counted[rule.fact])
+    verdict = judge_fact(rule, counted)
     raised = raised_by(verdict)
-    observed = f"could not be evaluated: {raised}" if raised else number_text(audited.facts[rule.fact])
-    query = None if verdict.success else failed_rows_query(rule, audited.suite.table, audited.days, audited.run_id)
-    return Check(check_result(audited, rule, verdict, observed, query=query), verdict, None, raised)
+    observed = f"could not be evaluated: {raised}" if raised else number_text(counted[rule.fact])
+    query = None if verdict.success else failed_rows_query(rule, audited.suite.table, audited.slices, audited.run_id)
+    return Check(check_result(audited, rule, verdict, observed, query=query), verdict, None, raised, parts)
+
+
+def worst_part(
+    rule: FactRule, counted: Mapping[tuple[Slice, str], float]
+) -> tuple[dict[str, float], tuple[tuple[Slice, str], ...]]:
+    """Return the number farthest outside a rule's limits as the fact, and the parts whose numbers are outside.
+
+    A rule over no part is kept: its fact is a number within the limits.
+    """
+
+    def distance(value: float) -> float:
+        below = rule.minimum - value if rule.minimum is not None else 0
+        above = value - rule.maximum if rule.maximum is not None else 0
+        return max(below, above, 0)
+
+    outside = {part: value for part, value in counted.items() if distance(value) > 0}
+    within = rule.minimum if rule.minimum is not None else rule.maximum or 0
+    worst = max(counted.values(), key=distance, default=within)
+    return {rule.fact: worst}, tuple(sorted(outside, key=str))
 
 
 def check_result(
@@ -146,14 +186,14 @@ def check_result(
     )
 
 
-def days_of(table: Table, batch: Batch, days: Sequence[Unit]) -> tuple[Unit, ...]:
-    """Return the audited days or sets, ascending; none for a table that is replaced whole."""
+def slices_of(table: Table, batch: Batch, slices: Sequence[Slice]) -> tuple[Slice, ...]:
+    """Return the audited slices, in order; none for a table that is replaced whole."""
     column = table.replaced_by
     if column is None:
         return ()
-    if not days and column in batch.columns:
-        days = [row[0] for row in batch.rows(f"SELECT DISTINCT {column} FROM {NAME} WHERE {column} IS NOT NULL")]  # noqa: S608  # from declarations only
-    return tuple(sorted(set(days)))
+    if not slices and column in batch.columns:
+        slices = [as_slice(row[0]) for row in batch.rows(f"SELECT DISTINCT {column} FROM {NAME}")]  # noqa: S608  # from declarations only
+    return in_order(slices)
 
 
 def derived_facts(rows: int, days: int, facts: Mapping[str, Any]) -> dict[str, float | None]:

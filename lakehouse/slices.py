@@ -1,34 +1,32 @@
-"""What a run replaces, as text: half-open ranges of days from a command line, and the list in a snapshot's summary.
+"""Slices: what a run replaces whole in a table, and how slices are written as text.
 
-Most tables are replaced by whole days, those of images by whole sets, which have a name instead of a day.
+A slice is a day (a `date`: the event's UTC day, a delivery day, or a meter's civil day), the name of an image set, or
+one of two constants: ALL, for a table that is replaced whole, and UNDATED, for the rows whose day is null, such as the
+manifest's rows of image sets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, timedelta
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from lakehouse.errors import BadInputError
 
-Unit: TypeAlias = Any
-"""What a run replaces whole: a day (`date`) or the name of an image set (`str`, beginning with a letter).
-
-Not a union: a job knows which of the two its own are, and the machinery that it shares with others treats them alike.
-"""
+Slice: TypeAlias = date | str
 
 ONE_DAY = timedelta(days=1)
-WHOLE_TABLE = (date.min,)
-"""The "days" of a table that is replaced whole; no event ever has this one."""
-NO_DAY = date(1970, 1, 1)
-"""The day, in the manifest, of deliveries that have none: image sets, and files whose day could not be read."""
+ALL = "*"
+"""The one slice of a table that is replaced whole."""
+UNDATED = "-"
+"""The rows of a table of days whose day is null."""
 
 
 def parse_day(text: str) -> date:
     """Read `2024-08-08`.
 
     Raises:
-        BadInputError: the text is no such day.
+        BadInputError: the text is not such a day.
     """
     try:
         return date.fromisoformat(text)
@@ -47,35 +45,53 @@ def day_range(first: date, last_exclusive: date) -> list[date]:
     return [first + timedelta(days=number) for number in range((last_exclusive - first).days)]
 
 
-def format_days(days: Iterable[Unit]) -> str:
+def days_of(slices: Iterable[Slice]) -> tuple[date, ...]:
+    """Return the slices that are days, ascending, each once."""
+    return tuple(sorted({each for each in slices if isinstance(each, date)}))
+
+
+def names_of(slices: Iterable[Slice]) -> tuple[str, ...]:
+    """Return the slices that are not days, ascending, each once."""
+    return tuple(sorted({each for each in slices if isinstance(each, str)}))
+
+
+def in_order(slices: Iterable[Slice]) -> tuple[Slice, ...]:
+    """Return each slice once: days ascending, then names ascending."""
+    given = tuple(slices)
+    return (*days_of(given), *names_of(given))
+
+
+def format_slices(slices: Iterable[Slice]) -> str:
     """Write days as ranges that include both ends, names as they are: `2024-08-08..2024-08-10,2024-08-12,mnist`."""
-    units = set(days)
-    names = sorted(unit for unit in units if isinstance(unit, str))
+    given = tuple(slices)
     ranges: list[list[date]] = []
-    for day in sorted(units.difference(names)):
+    for day in days_of(given):
         if ranges and day - ranges[-1][1] == ONE_DAY:
             ranges[-1][1] = day
         else:
             ranges.append([day, day])
-    return ",".join([*(str(first) if first == last else f"{first}..{last}" for first, last in ranges), *names])
+    days = (str(first) if first == last else f"{first}..{last}" for first, last in ranges)
+    return ",".join((*days, *names_of(given)))
 
 
-def describe_days(days: Iterable[Unit]) -> str:
-    """Name what a run replaces, for a person; beside named sets, the manifest's NO_DAY says nothing."""
-    named = tuple(days)
-    if any(isinstance(unit, str) for unit in named):
-        named = tuple(unit for unit in named if unit != NO_DAY)
-    return "the whole table" if named == WHOLE_TABLE else format_days(named)
+def describe_slices(slices: Iterable[Slice]) -> str:
+    """Name slices for a person."""
+    given = tuple(slices)
+    if ALL in given:
+        return "the whole table"
+    named = format_slices(each for each in given if each != UNDATED)
+    parts = (named, "deliveries without a day" if UNDATED in given else "")
+    return ", ".join(part for part in parts if part)
 
 
-def parse_days(text: str) -> list[Unit]:
-    """Read what `format_days` wrote."""
-    days: list[Unit] = []
+def parse_slices(text: str) -> list[Slice]:
+    """Read what `format_slices` wrote."""
+    slices: list[Slice] = []
     for part in text.split(",") if text else []:
-        if part[0].isalpha():
-            days.append(part)
+        if part in (ALL, UNDATED) or part[0].isalpha():
+            slices.append(part)
             continue
         first, _, last = part.partition("..")
         ends = (date.fromisoformat(first).toordinal(), date.fromisoformat(last or first).toordinal())
-        days += [date.fromordinal(number) for number in range(ends[0], ends[1] + 1)]
-    return days
+        slices += [date.fromordinal(number) for number in range(ends[0], ends[1] + 1)]
+    return slices

@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 import pytest
 
 from lakehouse.config.settings import Settings, read_settings
-from lakehouse.lake.catalog import load, main_history, summary_of
+from lakehouse.lake.catalog import load
+from lakehouse.lake.history import main_history, summary_of
 from lakehouse.tables import Table
 
 if TYPE_CHECKING:

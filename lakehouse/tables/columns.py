@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from lakehouse.tables.model import Column
 
-INGESTED_AT = Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest.")
+INGESTED_AT = Column(
+    "_ingested_at",
+    "timestamp",
+    "When the run that wrote the row began, UTC; not part of a digest.",
+    has_few_values=True,
+)
 
 SOURCE_COLUMNS = (
-    Column("_source_file", "string", "Path of the file below the landing folder."),
-    Column("_source_member", "string", "Member of the archive; empty where the file is no archive."),
+    Column("_source_file", "string", "Path of the file below the landing folder.", has_few_values=True),
+    Column(
+        "_source_member", "string", "Member of the archive; empty where the file is no archive.", has_few_values=True
+    ),
     Column("_source_line", "bigint", "Line in the file or member, from 1.", minimum=1),
-    Column("_source_sha256", "string", "SHA-256 of the file as delivered, hex."),
+    Column("_source_sha256", "string", "SHA-256 of the file as delivered, hex.", has_few_values=True),
     INGESTED_AT,
 )
 

@@ -11,28 +11,47 @@ from __future__ import annotations
 from lakehouse.tables.columns import INGESTED_AT, REASON_COLUMNS, SOURCE_COLUMNS
 from lakehouse.tables.model import Column, Table
 
-METER_ID = Column("meter_id", "string", "Meter, as its dialect names it, e.g. household.UCI.")
+METER_ID = Column("meter_id", "string", "Meter, as its dialect names it, e.g. household.UCI.", has_few_values=True)
 
 METER_COLUMNS = (
-    Column("dialect", "string", "The declared dialect that the file matched."),
-    Column("interval_min", "int", "Minutes that a reading stands for.", "min", minimum=1, maximum=60),
-    Column("zone", "string", "IANA zone of the meter's clock; null where nothing says it has one.", nullable=True),
-    Column("country", "string", "Country whose public holidays count, ISO 3166."),
+    Column("dialect", "string", "The declared dialect that the file matched.", has_few_values=True),
+    Column(
+        "interval_min", "int", "Minutes that a reading stands for.", "min", minimum=1, maximum=60, has_few_values=True
+    ),
+    Column(
+        "zone",
+        "string",
+        "IANA zone of the meter's clock; null where nothing says it has one.",
+        nullable=True,
+        has_few_values=True,
+    ),
+    Column("country", "string", "Country whose public holidays count, ISO 3166.", has_few_values=True),
     Column(
         "utc_offset_min",
         "int",
         "Minutes that the zone's clock is ahead of UTC then; the first of two where it shows the time twice.",
         "min",
         nullable=True,
+        has_few_values=True,
     ),
 )
 
 DELIVERY_COLUMNS = (
-    Column("source", "string", "Name of the source that read the file."),
+    Column("source", "string", "Name of the source that read the file.", has_few_values=True),
     METER_ID,
-    Column("delivery_date", "date", "Civil day of the reading; a file may hold many."),
-    Column("delivery_part", "string", "Part of a day that comes in several files; empty where a day is in one."),
-    Column("event_date", "date", "Civil day of the reading; the file's first one where the time is unreadable."),
+    Column("delivery_date", "date", "Civil day of the reading; a file may hold many.", has_few_values=True),
+    Column(
+        "delivery_part",
+        "string",
+        "Part of a day that comes in several files; empty where a day is in one.",
+        has_few_values=True,
+    ),
+    Column(
+        "event_date",
+        "date",
+        "Civil day of the reading; the file's first one where the time is unreadable.",
+        has_few_values=True,
+    ),
     Column(
         "interval_start",
         "timestamp_ntz",
@@ -47,8 +66,9 @@ DELIVERY_COLUMNS = (
         "The same at the second time; null unless the zone's clock shows the time twice.",
         "min",
         nullable=True,
+        has_few_values=True,
     ),
-    Column("is_skipped_time", "boolean", "The zone's clock leaves this time out."),
+    Column("is_skipped_time", "boolean", "The zone's clock leaves this time out.", has_few_values=True),
 )
 
 MEASURES = (
@@ -73,10 +93,28 @@ RAW_COLUMNS = (
         )
         for name in MEASURES
     ),
-    Column("active_power_factor", "double", "What raw_active_power is to be multiplied with for kW."),
-    Column("reactive_power_factor", "double", "What raw_reactive_power is to be multiplied with for kvar."),
-    Column("sub_metering_factor", "double", "What raw_sub_metering_1 to _3 are to be multiplied with for Wh."),
-    Column("raw_line", "string", "The whole line, only where it could not be split into its fields.", nullable=True),
+    Column(
+        "active_power_factor", "double", "What raw_active_power is to be multiplied with for kW.", has_few_values=True
+    ),
+    Column(
+        "reactive_power_factor",
+        "double",
+        "What raw_reactive_power is to be multiplied with for kvar.",
+        has_few_values=True,
+    ),
+    Column(
+        "sub_metering_factor",
+        "double",
+        "What raw_sub_metering_1 to _3 are to be multiplied with for Wh.",
+        has_few_values=True,
+    ),
+    Column(
+        "raw_line",
+        "string",
+        "The whole line, only where it could not be split into its fields.",
+        nullable=True,
+        has_few_values=True,
+    ),
 )
 
 LINE_KEY = ("delivery_date", "meter_id", "_source_sha256", "_source_member", "_source_line")
@@ -93,7 +131,7 @@ BRONZE_POWER_READINGS = Table(
 )
 
 STATUSES = ("measured", "interpolated", "missing")
-CIVIL_DATE = Column("event_date", "date", "Civil day, local time of the meter.")
+CIVIL_DATE = Column("event_date", "date", "Civil day, local time of the meter.", has_few_values=True)
 OCCURRENCE = Column("occurrence", "int", "1; 2 where the clock shows the hour a second time.", minimum=1, maximum=2)
 
 SILVER_POWER_READINGS = Table(
@@ -141,8 +179,8 @@ SILVER_POWER_READINGS = Table(
             nullable=True,
         ),
         *METER_COLUMNS,
-        Column("source", "string", "Name of the source that read the file."),
-        Column("delivery_date", "date", "Day of the delivery that brought the row."),
+        Column("source", "string", "Name of the source that read the file.", has_few_values=True),
+        Column("delivery_date", "date", "Day of the delivery that brought the row.", has_few_values=True),
         *(
             Column("_source_line", "bigint", "Line in the file; null where it has none.", nullable=True, minimum=1)
             if column.name == "_source_line"
@@ -154,6 +192,7 @@ SILVER_POWER_READINGS = Table(
     partitioned_by=("months(event_date)",),
     sorted_by=("meter_id", "interval_start", "occurrence"),
     replaced_by="event_date",
+    subject="meter_id",
 )
 
 SILVER_POWER_READINGS_REJECTED = Table(
@@ -165,6 +204,7 @@ SILVER_POWER_READINGS_REJECTED = Table(
     partitioned_by=("months(event_date)",),
     sorted_by=("meter_id", "sequence"),
     replaced_by="event_date",
+    subject="meter_id",
     may_be_empty=True,
 )
 
@@ -242,6 +282,7 @@ GOLD_LOAD_HOURLY = Table(
     partitioned_by=("months(event_date)",),
     sorted_by=("meter_id", "hour_start", "occurrence"),
     replaced_by="event_date",
+    subject="meter_id",
 )
 
 GOLD_LOAD_FORECASTS = Table(
@@ -250,7 +291,7 @@ GOLD_LOAD_FORECASTS = Table(
     doc="Forecasts of the hourly mean load per model version, meter, hour and horizon, with an interval.",
     columns=(
         METER_ID,
-        Column("event_date", "date", "Civil day of the forecast hour, local time of the meter."),
+        Column("event_date", "date", "Civil day of the forecast hour, local time of the meter.", has_few_values=True),
         Column("target_start", "timestamp_ntz", "Start of the forecast hour, local civil time of the meter."),
         Column("target_occurrence", "int", "1; 2 where the clock shows the hour a second time.", minimum=1, maximum=2),
         Column("horizon", "int", "Hours ahead; 1 is the hour that begins when the forecast is made.", "h", minimum=1),
@@ -267,11 +308,12 @@ GOLD_LOAD_FORECASTS = Table(
         Column("model_version", "int", "Its version.", minimum=1),
         Column("snapshot_id", "bigint", "Snapshot of gold.load_hourly that the features were read at."),
         Column("made_at", "timestamp", "When the run that published the forecast began, UTC."),
-        Column("_source_sha256", "string", "SHA-256 of the file of forecasts, hex."),
+        Column("_source_sha256", "string", "SHA-256 of the file of forecasts, hex.", has_few_values=True),
         INGESTED_AT,
     ),
     primary_key=("model_name", "model_version", "meter_id", "target_start", "target_occurrence", "horizon"),
     partitioned_by=("event_date",),
     sorted_by=("meter_id", "target_start", "horizon"),
     replaced_by="event_date",
+    subject="meter_id",
 )

@@ -13,18 +13,29 @@ PRICE = "decimal(18,8)"
 SIZE = "decimal(18,8)"
 VOLUME = "decimal(28,8)"
 
-INSTRUMENT_ID = Column("instrument_id", "string", "Venue-qualified symbol, e.g. BTCUSDT.BINANCE.")
-EVENT_DATE = Column("event_date", "date", "UTC day of the event.")
+INSTRUMENT_ID = Column("instrument_id", "string", "Venue-qualified symbol, e.g. BTCUSDT.BINANCE.", has_few_values=True)
+EVENT_DATE = Column("event_date", "date", "UTC day of the event.", has_few_values=True)
 
 DELIVERY_COLUMNS = (
-    Column("source", "string", "Name of the source that read the file, e.g. binance_trades."),
+    Column("source", "string", "Name of the source that read the file, e.g. binance_trades.", has_few_values=True),
     INSTRUMENT_ID,
-    Column("delivery_date", "date", "Day of the delivery: the file's own day, in the publisher's calendar."),
-    Column("delivery_part", "string", "Part of a day that comes in several files; empty where a day is one file."),
+    Column(
+        "delivery_date",
+        "date",
+        "Day of the delivery: the file's own day, in the publisher's calendar.",
+        has_few_values=True,
+    ),
+    Column(
+        "delivery_part",
+        "string",
+        "Part of a day that comes in several files; empty where a day is one file.",
+        has_few_values=True,
+    ),
     Column(
         "event_date",
         "date",
         "UTC day of the event; the delivery's day where the time is unreadable or more than a day away.",
+        has_few_values=True,
     ),
     Column("ts_event", "timestamp", "Exchange time, UTC, microseconds; null where unreadable.", nullable=True),
     Column(
@@ -40,9 +51,14 @@ RAW_LINE = Column(
     "string",
     "The whole line, only where it could not be split into its fields or names no instrument.",
     nullable=True,
+    has_few_values=True,
 )
 PRICE_DIVISOR = Column(
-    "price_divisor", "int", "What the file's prices are to be divided by (LEAN equities: 10000).", minimum=1
+    "price_divisor",
+    "int",
+    "What the file's prices are to be divided by (LEAN equities: 10000).",
+    minimum=1,
+    has_few_values=True,
 )
 
 RAW_TRADE_COLUMNS = (
@@ -50,10 +66,22 @@ RAW_TRADE_COLUMNS = (
     Column("raw_trade_id", "string", "Trade id as the file has it; null where the feed has none.", nullable=True),
     Column("raw_price", "string", "Price as the file has it, before price_divisor.", nullable=True),
     Column("raw_size", "string", "Size as the file has it.", nullable=True),
-    Column("raw_side", "string", "Side field as the file has it.", nullable=True),
-    Column("raw_exchange", "string", "Exchange code as the file has it.", nullable=True),
-    Column("raw_conditions", "string", "Sale conditions as the file has them (LEAN: hex text).", nullable=True),
-    Column("raw_suspicious", "string", "The vendor's suspicious mark as the file has it.", nullable=True),
+    Column("raw_side", "string", "Side field as the file has it.", nullable=True, has_few_values=True),
+    Column("raw_exchange", "string", "Exchange code as the file has it.", nullable=True, has_few_values=True),
+    Column(
+        "raw_conditions",
+        "string",
+        "Sale conditions as the file has them (LEAN: hex text).",
+        nullable=True,
+        has_few_values=True,
+    ),
+    Column(
+        "raw_suspicious",
+        "string",
+        "The vendor's suspicious mark as the file has it.",
+        nullable=True,
+        has_few_values=True,
+    ),
     RAW_LINE,
 )
 
@@ -63,6 +91,7 @@ AGGRESSOR_SIDE = Column(
     "Side of the order that took liquidity; null where the feed does not say.",
     nullable=True,
     allowed=("buy", "sell"),
+    has_few_values=True,
 )
 
 BRONZE_TRADES = Table(
@@ -81,9 +110,15 @@ RAW_QUOTE_COLUMNS = (
     Column("raw_bid_size", "string", "Bid size as the file has it.", nullable=True),
     Column("raw_ask_price", "string", "Ask price as the file has it, before price_divisor.", nullable=True),
     Column("raw_ask_size", "string", "Ask size as the file has it.", nullable=True),
-    Column("raw_exchange", "string", "Exchange code as the file has it.", nullable=True),
-    Column("raw_conditions", "string", "Quote conditions as the file has them.", nullable=True),
-    Column("raw_suspicious", "string", "The vendor's suspicious mark as the file has it.", nullable=True),
+    Column("raw_exchange", "string", "Exchange code as the file has it.", nullable=True, has_few_values=True),
+    Column("raw_conditions", "string", "Quote conditions as the file has them.", nullable=True, has_few_values=True),
+    Column(
+        "raw_suspicious",
+        "string",
+        "The vendor's suspicious mark as the file has it.",
+        nullable=True,
+        has_few_values=True,
+    ),
     RAW_LINE,
 )
 
@@ -98,8 +133,8 @@ BRONZE_QUOTES = Table(
 )
 
 SILVER_LINEAGE = (
-    Column("source", "string", "Name of the source that read the file."),
-    Column("delivery_date", "date", "Day of the delivery that brought the row."),
+    Column("source", "string", "Name of the source that read the file.", has_few_values=True),
+    Column("delivery_date", "date", "Day of the delivery that brought the row.", has_few_values=True),
     *SOURCE_COLUMNS,
 )
 
@@ -212,7 +247,12 @@ GOLD_INSTRUMENTS = Table(
             nullable=True,
         ),
         Column("calendar", "string", "Session calendar, as exchange_calendars names it; 24/7 never closes."),
-        Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest."),
+        Column(
+            "_ingested_at",
+            "timestamp",
+            "When the run that wrote the row began, UTC; not part of a digest.",
+            has_few_values=True,
+        ),
     ),
     primary_key=("instrument_id",),
     sorted_by=("instrument_id",),
@@ -248,7 +288,12 @@ GOLD_BARS_1M = Table(
             nullable=True,
             minimum=0,
         ),
-        Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest."),
+        Column(
+            "_ingested_at",
+            "timestamp",
+            "When the run that wrote the row began, UTC; not part of a digest.",
+            has_few_values=True,
+        ),
     ),
     primary_key=("instrument_id", "bar_start"),
     partitioned_by=("event_date",),
@@ -321,7 +366,12 @@ GOLD_TICK_FEATURES = Table(
             "State after this bar, on the instrument's last bar of the day only: what the next day starts from.",
             nullable=True,
         ),
-        Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest."),
+        Column(
+            "_ingested_at",
+            "timestamp",
+            "When the run that wrote the row began, UTC; not part of a digest.",
+            has_few_values=True,
+        ),
     ),
     primary_key=("instrument_id", "bar_start"),
     partitioned_by=("event_date",),
@@ -343,7 +393,12 @@ GOLD_VOLUME_PROFILE_1D = Table(
         Column("trade_count", "bigint", "Trades in the bin.", minimum=0),
         Column("is_point_of_control", "boolean", "The bin with the most volume; the lowest of equals."),
         Column("is_in_value_area", "boolean", "Belongs to the bins around it that hold 70 % of the volume."),
-        Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest."),
+        Column(
+            "_ingested_at",
+            "timestamp",
+            "When the run that wrote the row began, UTC; not part of a digest.",
+            has_few_values=True,
+        ),
     ),
     primary_key=("event_date", "instrument_id", "bin_index"),
     partitioned_by=("event_date",),
@@ -368,7 +423,12 @@ GOLD_RETURN_CORRELATIONS_1D = Table(
             minimum=-1,
             maximum=1,
         ),
-        Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest."),
+        Column(
+            "_ingested_at",
+            "timestamp",
+            "When the run that wrote the row began, UTC; not part of a digest.",
+            has_few_values=True,
+        ),
     ),
     primary_key=("event_date", "instrument_id_a", "instrument_id_b"),
     partitioned_by=("event_date",),
@@ -383,7 +443,7 @@ GOLD_TICK_PREDICTIONS = Table(
     doc="Forecasts of the return over the next bars per model version, instrument, bar and horizon.",
     columns=(
         INSTRUMENT_ID,
-        Column("event_date", "date", "UTC day of bar_start."),
+        Column("event_date", "date", "UTC day of bar_start.", has_few_values=True),
         Column(
             "bar_start", "timestamp", "Start of the bar at whose end the forecast is made, UTC: nothing later was used."
         ),
@@ -393,8 +453,13 @@ GOLD_TICK_PREDICTIONS = Table(
         Column("model_version", "int", "Its version.", minimum=1),
         Column("snapshot_id", "bigint", "Snapshot of gold.tick_features that the features were read at."),
         Column("made_at", "timestamp", "When the run that published the forecast began, UTC."),
-        Column("_source_sha256", "string", "SHA-256 of the file of forecasts, hex."),
-        Column("_ingested_at", "timestamp", "When the run that wrote the row began, UTC; not part of a digest."),
+        Column("_source_sha256", "string", "SHA-256 of the file of forecasts, hex.", has_few_values=True),
+        Column(
+            "_ingested_at",
+            "timestamp",
+            "When the run that wrote the row began, UTC; not part of a digest.",
+            has_few_values=True,
+        ),
     ),
     primary_key=("model_name", "model_version", "instrument_id", "bar_start", "horizon"),
     partitioned_by=("event_date",),

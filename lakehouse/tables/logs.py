@@ -8,6 +8,7 @@ OUTCOMES = (
     "published",
     "done already",
     "quarantined",
+    "held back",
     "audit failed",
     "bad input",
     "conflict",
@@ -98,5 +99,23 @@ FILE_BALANCES = Table(
     ),
     primary_key=("run_id", "table_name", "event_date", "_source_file", "_source_sha256"),
     sorted_by=("counted_at",),
+    kind="log",
+)
+
+HELD_PARTS = Table(
+    layer="quality",
+    name="held_parts",
+    doc="One row per part and run that failed its audit: the table keeps the part's rows from before.",
+    columns=(
+        Column("run_id", "string", "The run that held it back."),
+        Column("table_name", "string", "The table whose rules it broke."),
+        Column("slice", "string", "The day, e.g. 2024-08-08, or the image set."),
+        Column("subject", "string", "The instrument, meter or image set."),
+        Column("rules", "string", "The critical rules that it broke, with commas between."),
+        Column("files", "string", "The accepted files that its rows came from, with commas between."),
+        Column("held_at", "timestamp", "When, UTC."),
+    ),
+    primary_key=("run_id", "table_name", "slice", "subject"),
+    sorted_by=("held_at",),
     kind="log",
 )

@@ -12,22 +12,29 @@ BRONZE_FILES = Table(
     name="files",
     doc="The manifest: one row per delivery and file, with what became of it.",
     columns=(
-        Column("delivery_date", "date", "Day of the delivery; 1970-01-01 where it has none, as image sets."),
-        Column("dataset", "string", "Name of the bronze table that the file belongs to."),
-        Column("source", "string", "Name of the source that claimed the file."),
+        Column(
+            "delivery_date",
+            "date",
+            "Day of the delivery; 1970-01-01 where it has none, as image sets.",
+            has_few_values=True,
+        ),
+        Column("dataset", "string", "Name of the bronze table that the file belongs to.", has_few_values=True),
+        Column("source", "string", "Name of the source that claimed the file.", has_few_values=True),
         Column(
             "instrument_id",
             "string",
             "What the file is about: a venue-qualified symbol, a meter, or set and split of images (mnist.train); "
             "empty for a quarantined file of several.",
+            has_few_values=True,
         ),
         Column(
             "delivery_part",
             "string",
             "Part of a delivery that comes in several files: of a day, a batch of a split, or its labels; else empty.",
+            has_few_values=True,
         ),
-        Column("_source_file", "string", "Path of the file below the landing folder."),
-        Column("_source_sha256", "string", "SHA-256 of the file as delivered, hex."),
+        Column("_source_file", "string", "Path of the file below the landing folder.", has_few_values=True),
+        Column("_source_sha256", "string", "SHA-256 of the file as delivered, hex.", has_few_values=True),
         Column("bytes", "bigint", "Size of the file as delivered.", unit="B", minimum=0),
         Column(
             "rows", "bigint", "Lines, images or labels of this delivery in the file; 0 where quarantined.", minimum=0

@@ -30,6 +30,8 @@ class Column:
     maximum: Decimal | int | float | None = None
     exclusive_minimum: bool = False
     allowed: tuple[str, ...] = ()
+    has_few_values: bool = False
+    """Few values repeat through a file, which is then written with a dictionary of them."""
     formerly: tuple[str, ...] = ()
     """Names that the column had in earlier versions: `lakehouse migrate` renames it in tables made by them."""
 
@@ -56,7 +58,7 @@ class Table:
     may_be_empty: bool = False
     """True where a run may rightly write no row, as for rejected rows."""
     subject: str = "instrument_id"
-    """The column of a bronze table that says what its rows are about."""
+    """The column that says what a row is about: an instrument, a meter, an image set."""
     event_time: str = "ts_event"
     """The column of a bronze table that says when it was."""
 
@@ -79,6 +81,11 @@ class Table:
     def is_by_month(self) -> bool:
         """Whether a partition holds the rows of a month, of which a run replaces some days."""
         return self.partitioned_by == (f"months({self.replaced_by})",)
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether rows belong to one subject and one slice, so that a part may be held back alone."""
+        return self.layer != "bronze" and {self.subject, self.replaced_by} <= set(self.column_names)
 
     @property
     def row_order(self) -> tuple[str, ...]:

@@ -23,16 +23,16 @@ IMAGE_ID = Column(
     "string",
     "Set, split, part where a split comes in parts, and record: mnist.train.000042, cifar10.train.1.000042.",
 )
-DATASET = Column("dataset", "string", "The declared image set, e.g. mnist.")
-SPLIT = Column("split", "string", "What the publisher meant the image for.", allowed=SPLITS)
+DATASET = Column("dataset", "string", "The declared image set, e.g. mnist.", has_few_values=True)
+SPLIT = Column("split", "string", "What the publisher meant the image for.", allowed=SPLITS, has_few_values=True)
 LABEL_COLUMNS = (
     Column("label", "int", "Class of the image, from 0.", minimum=0),
     Column("label_name", "string", "The class by its declared name."),
 )
 SHAPE_COLUMNS = (
-    Column("height", "int", "Rows of pixels.", "px", minimum=1),
-    Column("width", "int", "Columns of pixels.", "px", minimum=1),
-    Column("channels", "int", "Colour channels: 1 is grey, 3 are red, green and blue.", minimum=1),
+    Column("height", "int", "Rows of pixels.", "px", minimum=1, has_few_values=True),
+    Column("width", "int", "Columns of pixels.", "px", minimum=1, has_few_values=True),
+    Column("channels", "int", "Colour channels: 1 is grey, 3 are red, green and blue.", minimum=1, has_few_values=True),
 )
 PIXELS = Column("pixels", "binary", "channels * height * width bytes, CHW, uint8: 0 is black.", "B")
 RANGE_COLUMNS = (
@@ -47,14 +47,20 @@ SUM_COLUMNS = (
 IMAGE_SHA256 = Column("image_sha256", "string", "SHA-256 of the pixels, hex: equal images have equal ones.")
 LEAK = Column("is_train_test_leak", "boolean", "An equal image is in the other split, too.")
 OTHER_LABEL = Column("has_other_label", "boolean", "An equal image of the set has another label.")
-SOURCE_FILE = Column("_source_file", "string", "Path of the file of images below the landing folder.")
-SOURCE_MEMBER = Column("_source_member", "string", "Member of the archive; empty where the file is no archive.")
+SOURCE_FILE = Column(
+    "_source_file", "string", "Path of the file of images below the landing folder.", has_few_values=True
+)
+SOURCE_MEMBER = Column(
+    "_source_member", "string", "Member of the archive; empty where the file is no archive.", has_few_values=True
+)
 SOURCE_RECORD = Column("_source_record", "bigint", "Record in the file or member, from 0.", minimum=0)
-SOURCE_SHA256 = Column("_source_sha256", "string", "SHA-256 of the file of images as delivered, hex.")
+SOURCE_SHA256 = Column(
+    "_source_sha256", "string", "SHA-256 of the file of images as delivered, hex.", has_few_values=True
+)
 SOURCE_COLUMNS = (SOURCE_FILE, SOURCE_MEMBER, SOURCE_RECORD, SOURCE_SHA256, INGESTED_AT)
 
 RAW_COLUMNS = (
-    Column("raw_label", "int", "Label byte as the file has it.", minimum=0, maximum=255),
+    Column("raw_label", "int", "Label byte as the file has it.", minimum=0, maximum=255, has_few_values=True),
     *SHAPE_COLUMNS,
     Column("raw_pixels", "binary", "The record's bytes as the file has them, without the label.", "B"),
     Column("pixels_sha256", "string", "SHA-256 of raw_pixels, hex."),
@@ -65,15 +71,38 @@ BRONZE_IMAGES = Table(
     name="images",
     doc="Every record of every accepted file of images, as the file said it.",
     columns=(
-        Column("source", "string", "The file format that it was read by.", allowed=("idx", "cifar10_binary")),
+        Column(
+            "source",
+            "string",
+            "The file format that it was read by.",
+            allowed=("idx", "cifar10_binary"),
+            has_few_values=True,
+        ),
         DATASET,
         SPLIT,
-        Column("delivery_part", "string", "Number of the batch where a split comes in several; else empty."),
+        Column(
+            "delivery_part",
+            "string",
+            "Number of the batch where a split comes in several; else empty.",
+            has_few_values=True,
+        ),
         *RAW_COLUMNS,
         *RANGE_COLUMNS,
         *SUM_COLUMNS,
-        Column("_label_file", "string", "Path of the file of labels; null where it is in the record.", nullable=True),
-        Column("_label_sha256", "string", "SHA-256 of the file of labels, hex; null without one.", nullable=True),
+        Column(
+            "_label_file",
+            "string",
+            "Path of the file of labels; null where it is in the record.",
+            nullable=True,
+            has_few_values=True,
+        ),
+        Column(
+            "_label_sha256",
+            "string",
+            "SHA-256 of the file of labels, hex; null without one.",
+            nullable=True,
+            has_few_values=True,
+        ),
         *SOURCE_COLUMNS,
     ),
     primary_key=("dataset", "split", "delivery_part", "_source_record"),
@@ -211,7 +240,7 @@ GOLD_IMAGE_PREDICTIONS = Table(
         Column("model_version", "int", "Its version.", minimum=1),
         Column("snapshot_id", "bigint", "Snapshot of the set's gold table that the images were read at."),
         Column("made_at", "timestamp", "When the run that published the predictions began, UTC."),
-        Column("_source_sha256", "string", "SHA-256 of the file of predictions, hex."),
+        Column("_source_sha256", "string", "SHA-256 of the file of predictions, hex.", has_few_values=True),
         INGESTED_AT,
     ),
     primary_key=("model_name", "model_version", "image_id"),

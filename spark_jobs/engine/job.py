@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import ModuleType
 from typing import Any
 
 from pyspark.sql import SparkSession
 
 from lakehouse.config.settings import Settings
 from lakehouse.errors import ExitCode
-from lakehouse.slices import Unit
+from lakehouse.slices import Slice, in_order
 from lakehouse.tables import Table
+from spark_jobs.engine.audits import HeldPart
+from spark_jobs.engine.code_digest import digest_of
 from spark_jobs.engine.publish import Attempt, Published, Write
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the caller asked for. `days` None means all that the landing folder or the upstream table has.
-
-    `days` are names for jobs of image sets, and so are those of a plan.
-    """
+    """What the caller asked for. `slices` None means all that the landing folder or the upstream table has."""
 
     spark: SparkSession
     settings: Settings
-    days: tuple[Unit, ...] | None
+    slices: tuple[Slice, ...] | None
     landing: str
     is_replacing: bool = False
     is_strict: bool = False
@@ -40,26 +36,26 @@ class Request:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would do. `inputs` tells, for each day, what its rows are made from, as texts that change with it.
+    """What a run would do. `inputs` holds, for each slice, texts that change with what its rows are made from.
 
-    `later` are the inputs of published days that nobody asked for: they are replaced, too, where they are outdated, and
+    `later` are the inputs of published days that nobody asked for: they are replaced, too, if they are outdated, and
     a carried state may reach them. `lines` are for a person; `state` is handed to `build`.
     """
 
-    inputs: Mapping[Unit, Sequence[str]]
+    inputs: Mapping[Slice, Sequence[str]]
     lines: tuple[str, ...] = ()
     state: Any = None
-    later: Mapping[Unit, Sequence[str]] = field(default_factory=dict)
+    later: Mapping[Slice, Sequence[str]] = field(default_factory=dict)
 
     @property
-    def days(self) -> tuple[Unit, ...]:
-        """The days that the run replaces, ascending."""
-        return tuple(sorted(self.inputs, key=str))
+    def slices(self) -> tuple[Slice, ...]:
+        """The slices that the run replaces, in order."""
+        return in_order(self.inputs)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A published run in numbers, None where a job has no such rows, and whether it ended with more than success."""
+    """A published run in numbers, None if a job has no such rows, and whether it ended with more than success."""
 
     rows_in: int | None = None
     rows_out: int | None = None
@@ -75,36 +71,42 @@ def count_rows_out(request: Request, plan: Plan, published: Sequence[Published])
 
 
 @dataclass(frozen=True)
-class Job:
+class TableJob:
     """A job of one domain: `table` is what it is named after, `tables` all that it writes, in the order of publishing.
 
-    `code` is what its rows depend on: a change there makes every day due again.
+    `made_by` are the functions or modules that make its rows: a change in what they do makes every slice due again.
     """
 
     name: str
     table: Table
     tables: tuple[Table, ...]
     reads: tuple[Table, ...]
-    code: tuple[ModuleType, ...]
+    made_by: tuple[Any, ...]
     plan: Callable[[Request], Plan]
     build: Callable[[Request, Plan, Attempt], Sequence[Write]]
     summarize: Callable[[Request, Plan, Sequence[Published]], Summary] = count_rows_out
     code_digest: str = field(init=False)
-    """Hash of the code as it was when the job was loaded: files may be changed while it runs."""
+    """Digest of the code as it was when the job was loaded: files may be changed while it runs."""
 
     def __post_init__(self) -> None:
-        sources = "\0".join(inspect.getsource(module) for module in self.code)
-        object.__setattr__(self, "code_digest", hashlib.sha256(sources.encode()).hexdigest())
+        object.__setattr__(self, "code_digest", digest_of(*self.made_by))
+
+    @property
+    def domain(self) -> str:
+        """The domain, which is the first part of the name."""
+        return self.name.partition(".")[0]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended; `days` are those that were published now, not those that were done already."""
+    """How a run ended; `slices` are those that were published now, not those that were done already."""
 
-    job: Job
+    job: TableJob
     outcome: str
     exit_code: ExitCode
     message: str
-    days: tuple[Unit, ...] = ()
+    slices: tuple[Slice, ...] = ()
     summary: Summary = field(default_factory=Summary)
     run_key: str = ""
+    held: tuple[HeldPart, ...] = ()
+    """Parts that failed their audit and keep the rows from before."""

@@ -1,47 +1,38 @@
 """How a table changes, once for all tables: stage on a branch, audit, fast-forward `main`, settle what went wrong.
 
 `main` of a data table moves here and nowhere else, and only by fast-forward: whatever a lost connection does to a
-commit on a branch, `main` stays readable. Tables of one run are audited all before the first of them moves.
+commit on a branch, `main` stays readable. Tables of one run are audited all before the first of them moves. A part
+that fails its audit keeps the rows that `main` has; the other parts are published.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
-from expectations import suite_for
-from expectations.batch import open_batch
 from expectations.report import AuditReport
-from expectations.runner import audit
 from lakehouse.config.settings import Settings
-from lakehouse.errors import AuditFailedError, LakehouseError, UnavailableError
-from lakehouse.lake.catalog import (
-    RUN_ID,
-    append_log,
-    last_replacements,
-    load,
-    main_history,
-    rows_per_day,
-    summary_of,
-)
-from lakehouse.lake.scans import PinnedTable
-from lakehouse.slices import Unit, describe_days
+from lakehouse.errors import LakehouseError, UnavailableError
+from lakehouse.lake.catalog import append_log, load
+from lakehouse.lake.history import TRIED, last_replacements, main_history, rows_per_slice
+from lakehouse.slices import Slice, days_of, describe_slices, in_order
 from lakehouse.tables import Table
 from lakehouse.tables.logs import CHECK_RESULTS
-from spark_jobs.engine.stage import Branch, change_references
+from spark_jobs.engine.audits import HeldPart, audit_all, group_parts
+from spark_jobs.engine.branches import BRANCH_PREFIX, drop_branch, drop_branches, main_snapshot, reason_of
+from spark_jobs.engine.kept import hold_back
+from spark_jobs.engine.stage import Branch, HeldBack, change_references
 
 logger = logging.getLogger(__name__)
 
-BRANCH_PREFIX = "audit_"
 SETTLE_ATTEMPTS = 5
 SETTLE_PAUSE_S = 1.0
 
@@ -57,15 +48,18 @@ class MainMovedError(LakehouseError):
 
 @dataclass(frozen=True)
 class Write:
-    """One table of a run: `stage` puts rows onto the branch and returns the days that it replaced there.
+    """One table of a run: `stage` puts rows onto the branch and returns the slices that it replaced there.
 
-    Those are the `days` planned, and later ones where a carried state changed. `facts` counts what the audit asks for.
+    Those are the `slices` planned, and later ones if a carried state changed. `facts` counts what the audit asks for,
+    in all parts but those held back.
     """
 
     table: Table
-    days: tuple[Unit, ...]
-    stage: Callable[[Branch], Sequence[Unit]]
-    facts: Callable[[Branch, Sequence[Unit]], Mapping[str, Any]] = field(default=lambda branch, days: {})
+    slices: tuple[Slice, ...]
+    stage: Callable[[Branch], Sequence[Slice]]
+    facts: Callable[[Branch, Sequence[Slice], HeldBack], Mapping[str, Any]] = field(
+        default=lambda branch, slices, held: {}
+    )
 
 
 @dataclass(frozen=True)
@@ -76,7 +70,7 @@ class Attempt:
     settings: Settings
     run_id: str
     run_key: str
-    day_keys: Mapping[Unit, str]
+    slice_keys: Mapping[Slice, str]
     started_at: datetime
     bases: Mapping[str, int | None]
 
@@ -86,8 +80,11 @@ class Attempt:
         return f"{BRANCH_PREFIX}{self.run_id}"
 
     def branch(self, table: Table) -> Branch:
-        """The run's branch of a table, whether it exists yet or not."""
-        return Branch(self.spark, table, self.branch_name, self.run_id, self.run_key, self.day_keys, self.started_at)
+        """Return the run's branch of a table, whether it exists yet or not."""
+        return Branch(
+            *(self.spark, self.settings, table, self.branch_name, self.run_id, self.run_key, self.slice_keys),
+            started_at=self.started_at,
+        )
 
 
 @dataclass(frozen=True)
@@ -97,38 +94,41 @@ class Staged:
     write: Write
     branch: Branch
     snapshot_id: int
-    days: tuple[Unit, ...]
+    slices: tuple[Slice, ...]
     facts: Mapping[str, Any]
+    held: HeldBack = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Published:
-    """What came of one table: rows that were added to its days, and the snapshot that `main` is at."""
+    """What came of one table: rows of its slices that were audited, and the snapshot that `main` is at."""
 
     table: Table
-    days: tuple[Unit, ...]
+    slices: tuple[Slice, ...]
     rows_added: int
     snapshot_id: int
     facts: Mapping[str, Any]
 
 
-def main_snapshot(settings: Settings, table: Table) -> int | None:
-    """Return the snapshot that `main` is at; None where nothing was published yet."""
-    main = load(settings, table).refs().get("main")
-    return main.snapshot_id if main else None
+@dataclass(frozen=True)
+class Publication:
+    """What a run published, and the parts that it held back."""
+
+    tables: tuple[Published, ...]
+    held: tuple[HeldPart, ...] = ()
 
 
 def is_published(attempt: Attempt, write: Write) -> bool:
-    """Say whether the last replacement of each of the write's days on `main` carries the day's key."""
+    """Return whether the last replacement of each of the write's slices on `main` carries the slice's key."""
     last = last_replacements(load(attempt.settings, write.table))
-    return all(day in last and last[day].day_key == attempt.day_keys[day] for day in write.days)
+    return all(each in last and last[each].slice_key == attempt.slice_keys[each] for each in write.slices)
 
 
-def publish(attempt: Attempt, writes: Sequence[Write]) -> list[Published]:
+def publish(attempt: Attempt, writes: Sequence[Write]) -> Publication:
     """Stage, audit and publish the tables in the order given; those that carry the keys already are left alone.
 
     Raises:
-        AuditFailedError: a critical rule failed; the branches are left for inspection.
+        AuditFailedError: a critical rule failed for a whole table; the branches are left for inspection.
         MainMovedError: a table changed since the plan was made.
         UnavailableError: the outcome of a step is unknown or the catalog is away.
     """
@@ -139,36 +139,76 @@ def publish(attempt: Attempt, writes: Sequence[Write]) -> list[Published]:
         for write in pending:
             branches.append(open_branch(attempt, write.table))
         staged = [stage(attempt, write, branch) for write, branch in zip(pending, branches, strict=True)]
-        reports = audit_all(attempt, staged)
+        reports, held = audit_all(attempt, staged)
+        if held:
+            logger.warning("held back: %s", "; ".join(str(part) for part in held))
+            if changes_nothing(attempt, staged, held):
+                drop_branches(branches)
+                return Publication((), held)
+            staged = [stage_without(attempt, item, group_parts(held)) for item in staged]
+            reports, _ = audit_all(attempt, staged, is_final=True)
+        log_checks(attempt.settings, reports)
         for item, report in zip(staged, reports, strict=True):
             fast_forward(attempt, item)
-            table = item.write.table
-            # The snapshot of a table by month also counts the rows of the other days, which were only written again.
-            rows = report.rows_evaluated if table.is_by_month else rows_added(attempt, table)
-            published.append(Published(item.write.table, item.days, rows, item.snapshot_id, item.facts))
+            published.append(
+                Published(item.write.table, item.slices, report.rows_evaluated, item.snapshot_id, item.facts)
+            )
     except MainMovedError as error:
         error.published = tuple(published)
         drop_branches(branches)
         raise
     drop_branches(branches)
-    return published
+    return Publication(tuple(published), held)
+
+
+def log_checks(settings: Settings, reports: Sequence[AuditReport]) -> None:
+    """Log every rule's result."""
+    append_log(settings, CHECK_RESULTS, [result.as_row() for report in reports for result in report.results])
 
 
 def stage(attempt: Attempt, write: Write, branch: Branch) -> Staged:
     """Put one table's rows onto its branch and count what its audit asks for."""
-    days = tuple(write.stage(branch))
+    slices = in_order(write.stage(branch))
+    logger.info("staged %s on branch %s: %s", write.table.identifier, branch.name, describe_slices(slices))
+    return count_facts(attempt, write, branch, slices, {})
+
+
+def stage_without(attempt: Attempt, staged: Staged, parts: HeldBack) -> Staged:
+    """Put back what `main` has of the parts that failed, in each table of the run that has rows of them."""
+    held = {each: parts[each] for each in staged.slices if each in parts}
+    if not held or not staged.write.table.has_parts:
+        return staged
+    hold_back(staged.branch, held)
+    return count_facts(attempt, staged.write, staged.branch, staged.slices, held)
+
+
+def count_facts(attempt: Attempt, write: Write, branch: Branch, slices: tuple[Slice, ...], held: HeldBack) -> Staged:
+    """Return the branch as it is now, with what its audit asks for."""
     snapshot_id = load(attempt.settings, write.table).refs()[branch.name].snapshot_id
-    logger.info("staged %s on branch %s: %s", write.table.identifier, branch.name, describe_days(days))
-    facts = {"rows_trailing_week_mean": trailing_week_mean(attempt.settings, write.table, days)}
-    return Staged(write, branch, snapshot_id, days, {**facts, **write.facts(branch, days)})
+    facts = {"rows_trailing_week_mean": trailing_week_mean(attempt.settings, write.table, slices)}
+    return Staged(write, branch, snapshot_id, slices, {**facts, **write.facts(branch, slices, held)}, held)
 
 
-def trailing_week_mean(settings: Settings, table: Table, days: Sequence[Unit]) -> float | None:
-    """Return the mean of rows per published day in the week before the days; None where partitions do not tell."""
-    if table.replaced_by is None or not table.partitioned_by or not days or isinstance(days[0], str):
+def changes_nothing(attempt: Attempt, staged: Sequence[Staged], held: Sequence[HeldPart]) -> bool:
+    """Return whether `main` already is what would be published: the same parts were held back from the same inputs."""
+    parts = group_parts(held)
+    for item in staged:
+        last = last_replacements(load(attempt.settings, item.write.table))
+        for each in item.slices:
+            known = last.get(each)
+            key = TRIED + attempt.slice_keys[each]
+            if known is None or known.slice_key != key or known.held_back != parts.get(each):
+                return False
+    return True
+
+
+def trailing_week_mean(settings: Settings, table: Table, slices: Sequence[Slice]) -> float | None:
+    """Return the mean of rows per published day in the week before the days; None if partitions are not days."""
+    days = days_of(slices)
+    if table.replaced_by is None or not table.partitioned_by or not days:
         return None
-    week = [min(days) - timedelta(days=number) for number in range(1, 8)]
-    rows = rows_per_day(load(settings, table), table.replaced_by)
+    week = [date.fromordinal(min(days).toordinal() - number) for number in range(1, 8) if min(days).toordinal() > 7]
+    rows = rows_per_slice(load(settings, table), table.replaced_by)
     counts = [rows[day] for day in week if day in rows]
     return sum(counts) / len(counts) if counts else None
 
@@ -189,41 +229,6 @@ def open_branch(attempt: Attempt, table: Table) -> Branch:
     return branch
 
 
-def audit_all(attempt: Attempt, staged: Sequence[Staged]) -> list[AuditReport]:
-    """Audit every staged table, log every result and return the reports.
-
-    Raises:
-        AuditFailedError: a critical rule failed in one of them.
-    """
-    reports = [audit_staged(attempt, item) for item in staged]
-    append_log(attempt.settings, CHECK_RESULTS, [result.as_row() for report in reports for result in report.results])
-    failed = [f"{report.table.identifier}: {', '.join(report.failed_rules)}" for report in reports if not report.passed]
-    if failed:
-        raise AuditFailedError(
-            f"audit failed in {'; '.join(failed)}; main is untouched, the rows are on branch {attempt.branch_name}, "
-            "`lakehouse report` shows them"
-        )
-    return reports
-
-
-def audit_staged(attempt: Attempt, staged: Staged) -> AuditReport:
-    """Audit one staged table: the days that its snapshot replaced."""
-    table, settings = staged.write.table, attempt.settings
-    pinned = PinnedTable(settings, load(settings, table).metadata_location, staged.snapshot_id)
-    threads = min(attempt.spark.sparkContext.defaultParallelism, os.cpu_count() or 1)
-    with open_batch(pinned, table, staged.days, threads) as batch:
-        return audit(
-            suite_for(table),
-            batch,
-            staged.facts,
-            run_id=attempt.run_id,
-            run_key=attempt.run_key,
-            snapshot_id=staged.snapshot_id,
-            settings=settings,
-            days=staged.days,
-        )
-
-
 def fast_forward(attempt: Attempt, staged: Staged) -> None:
     """Move `main` to the audited snapshot.
 
@@ -241,64 +246,28 @@ def fast_forward(attempt: Attempt, staged: Staged) -> None:
 
 
 def settle(attempt: Attempt, staged: Staged, error: Exception) -> None:
-    """Say what an exception at the fast-forward meant, by what the references say and by nothing else.
+    """Find out what an exception at the fast-forward meant, from the references alone.
 
     An answer can be lost after the database applied the commit, so the exception itself proves nothing.
     """
     table = staged.write.table.identifier
     why = reason_of(error)
-    for _ in range(SETTLE_ATTEMPTS):
-        try:
-            iceberg = load(attempt.settings, staged.write.table)
-        except UnavailableError:
-            time.sleep(SETTLE_PAUSE_S)
-            continue
-        if any(snapshot.snapshot_id == staged.snapshot_id for snapshot in main_history(iceberg)):
-            logger.warning("publishing %s raised, but main has the snapshot: published (%s)", table, why)
-            return
-        main = iceberg.refs().get("main")
-        if (main.snapshot_id if main else None) != attempt.bases[table]:
-            raise MainMovedError(f"{table} was published by another run meanwhile") from error
-        raise UnavailableError(f"{table} was not published: {why}; main is as it was, run the same again") from error
-    raise UnavailableError(f"whether {table} was published is unknown, the catalog is away: {why}; run the same again")
-
-
-def reason_of(error: Exception) -> str:
-    """Return the one line that tells what happened; a Java exception stands behind the name of the called method."""
-    cause = getattr(error, "java_exception", None)
-    return next(iter(str(cause or error).splitlines()), type(error).__name__)
-
-
-def rows_added(attempt: Attempt, table: Table) -> int:
-    """Return the rows that the run's snapshots added, from their summaries."""
-    return sum(
-        int(summary_of(snapshot).get("added-records", "0"))
-        for snapshot in main_history(load(attempt.settings, table))
-        if summary_of(snapshot).get(RUN_ID) == attempt.run_id
+    asking = Retrying(
+        stop=stop_after_attempt(SETTLE_ATTEMPTS),
+        wait=wait_fixed(SETTLE_PAUSE_S),
+        retry=retry_if_exception_type(UnavailableError),
+        reraise=True,
     )
-
-
-def drop_branches(branches: Iterable[Branch]) -> None:
-    """Remove what a run needs no longer."""
-    for branch in branches:
-        drop_branch(branch)
-
-
-def drop_branch(branch: Branch) -> None:
-    """Remove an audit branch; one that stays behind is expired by its age, so a failure here fails nothing."""
     try:
-        change_references(lambda: branch.java_table().manageSnapshots().removeBranch(branch.name).commit())
-    except (Py4JError, PySparkException) as error:
-        logger.warning("branch %s of %s stays: %s", branch.name, branch.table.identifier, reason_of(error))
-
-
-def drop_old_branches(spark: SparkSession, settings: Settings, tables: Sequence[Table]) -> None:
-    """Remove what failed and killed runs have left behind, once it is older than such a branch is to be kept."""
-    oldest = datetime.now(UTC) - timedelta(days=settings.audit_branch_max_age_days)
-    for table in tables:
-        iceberg = load(settings, table)
-        for name, reference in iceberg.refs().items():
-            snapshot = iceberg.snapshot_by_id(reference.snapshot_id)
-            if name.startswith(BRANCH_PREFIX) and snapshot and snapshot.timestamp_ms < oldest.timestamp() * 1000:
-                drop_branch(Branch(spark, table, name, "", "", {}, oldest))
-                logger.info("dropped old branch %s of %s", name, table.identifier)
+        iceberg = asking(load, attempt.settings, staged.write.table)
+    except UnavailableError:
+        raise UnavailableError(
+            f"whether {table} was published is unknown, the catalog is away: {why}; run the same again"
+        ) from error
+    if any(snapshot.snapshot_id == staged.snapshot_id for snapshot in main_history(iceberg)):
+        logger.warning("publishing %s raised, but main has the snapshot: published (%s)", table, why)
+        return
+    main = iceberg.refs().get("main")
+    if (main.snapshot_id if main else None) != attempt.bases[table]:
+        raise MainMovedError(f"{table} was published by another run meanwhile") from error
+    raise UnavailableError(f"{table} was not published: {why}; main is as it was, run the same again") from error

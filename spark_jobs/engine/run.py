@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
@@ -20,20 +20,18 @@ from sqlalchemy.exc import OperationalError
 
 from lakehouse.config.settings import Settings
 from lakehouse.errors import ConflictError, ExitCode, LakehouseError, first_line
-from lakehouse.lake.catalog import append_log, last_replacements, load
+from lakehouse.lake.catalog import append_log, load
+from lakehouse.lake.history import last_replacements
 from lakehouse.lake.migration import require_tables
-from lakehouse.slices import WHOLE_TABLE, Unit, describe_days
+from lakehouse.slices import Slice, days_of, describe_slices, in_order
 from lakehouse.tables import Table
-from lakehouse.tables.logs import CALLER, CHECK_RESULTS, FILE_BALANCES, RUNS
-from spark_jobs.engine.job import Job, Outcome, Plan, Request
-from spark_jobs.engine.publish import (
-    Attempt,
-    MainMovedError,
-    Published,
-    drop_old_branches,
-    main_snapshot,
-    publish,
-)
+from lakehouse.tables.logs import CALLER, CHECK_RESULTS, FILE_BALANCES, HELD_PARTS, RUNS
+from lakehouse.tables.manifest import BRONZE_FILES
+from spark_jobs.engine.audits import HeldPart
+from spark_jobs.engine.branches import drop_old_branches, main_snapshot
+from spark_jobs.engine.job import Outcome, Plan, Request, Summary, TableJob
+from spark_jobs.engine.manifest import files_of, read_manifest
+from spark_jobs.engine.publish import Attempt, MainMovedError, Publication, Published, publish
 
 logger = logging.getLogger(__name__)
 
@@ -64,20 +62,20 @@ OUTCOMES = {
 }
 
 
-def day_keys(job: Job, plan: Plan) -> dict[Unit, str]:
-    """Hash, for each day, what determines its rows: code, declarations, the day and what is read for it."""
+def slice_keys(job: TableJob, plan: Plan) -> dict[Slice, str]:
+    """Hash, for each slice, what determines its rows: code, declarations, the slice and what is read for it."""
     common = hashlib.sha256(job.code_digest.encode())
     for table in job.tables:
-        common.update(repr(table).encode())
+        common.update(describe_table(table).encode())
     keys = {}
-    for day, inputs in {**plan.later, **plan.inputs}.items():
+    for each, inputs in {**plan.later, **plan.inputs}.items():
         digest = common.copy()
-        digest.update("\n".join((str(day), *inputs)).encode())
-        keys[day] = digest.hexdigest()[:KEY_LENGTH]
+        digest.update("\n".join((str(each), *inputs)).encode())
+        keys[each] = digest.hexdigest()[:KEY_LENGTH]
     return keys
 
 
-def run(job: Job, request: Request) -> Outcome:
+def run(job: TableJob, request: Request) -> Outcome:
     """Run the job, record what came of it and return it; errors of a known kind become outcomes.
 
     Raises:
@@ -86,7 +84,8 @@ def run(job: Job, request: Request) -> Outcome:
     begin = time.monotonic()
     request = replace(request, run_id=secrets.token_hex(8), started_at=datetime.now(UTC))
     try:
-        require_tables(request.settings, (*job.reads, *job.tables, RUNS, CHECK_RESULTS, FILE_BALANCES))
+        logs = (RUNS, CHECK_RESULTS, FILE_BALANCES, HELD_PARTS)
+        require_tables(request.settings, (*job.reads, *job.tables, *logs, BRONZE_FILES))
         if not request.is_dry_run:
             drop_old_branches(request.spark, request.settings, job.tables)
         outcome = run_unrecorded(job, request)
@@ -116,8 +115,8 @@ def is_away(error: Exception) -> bool:
     return isinstance(error, (Py4JError, PySparkException)) and any(mark in str(error) for mark in AWAY)
 
 
-def run_unrecorded(job: Job, request: Request) -> Outcome:
-    """Plan and publish the days that are due, again from the plan where another run published first.
+def run_unrecorded(job: TableJob, request: Request) -> Outcome:
+    """Plan and publish the slices that are due, again from the plan if another run published first.
 
     Raises:
         ConflictError: that happened too often.
@@ -126,25 +125,25 @@ def run_unrecorded(job: Job, request: Request) -> Outcome:
     for _ in range(request.settings.publish_attempts):
         bases = {table.identifier: main_snapshot(request.settings, table) for table in job.tables}
         plan = job.plan(request)
-        keys = day_keys(job, plan)
-        due = due_days(request.settings, job.tables, keys)
+        keys = slice_keys(job, plan)
+        due = due_slices(request.settings, job.tables, keys)
         if not due:
-            what = f"done already: {describe_days(plan.days)}" if plan.days else "nothing to do"
+            what = f"done already: {describe_slices(plan.slices)}" if plan.slices else "nothing to do"
             return Outcome(job, "done already", ExitCode.DONE, what)
         inputs = {**plan.inputs, **plan.later}
         plan = replace(
             plan,
-            inputs={day: inputs[day] for day in due},
-            later={day: texts for day, texts in inputs.items() if day not in due},
+            inputs={each: inputs[each] for each in due},
+            later={each: texts for each, texts in inputs.items() if each not in due},
         )
         attempt = Attempt(
             request.spark, request.settings, request.run_id, combine_keys(keys, due), keys, request.started_at, bases
         )
         if request.is_dry_run:
-            message = "\n".join((f"{job.name} would replace {describe_days(due)}", *plan.lines))
+            message = "\n".join((f"{job.name} would replace {describe_slices(due)}", *plan.lines))
             return Outcome(job, "dry run", ExitCode.DONE, message, due, run_key=attempt.run_key)
         try:
-            published = [*before, *publish(attempt, job.build(request, plan, attempt))]
+            publication = publish(attempt, job.build(request, plan, attempt))
         except MainMovedError as error:
             before += error.published
             logger.warning("%s; planning again", error)
@@ -155,30 +154,69 @@ def run_unrecorded(job: Job, request: Request) -> Outcome:
             logger.warning("%s: another run committed at the same moment; planning again", job.name)
             continue
         finally:
-            # Iceberg's tables are equal to Spark where their names are: a kept frame could answer for newer rows
+            # Iceberg's tables are equal to Spark if their names are: a kept frame could answer for newer rows
             request.spark.catalog.clearCache()
-        days = tuple(sorted({day for item in published for day in item.days}, key=str))
-        summary = job.summarize(request, plan, published)
-        outcome = OUTCOMES.get(summary.exit_code, "published")
-        message = f"published {describe_days(days)}" + (f"; {summary.note}" if summary.note else "")
-        return Outcome(job, outcome, summary.exit_code, message, days, summary, attempt.run_key)
+        published = Publication((*before, *publication.tables), publication.held)
+        summary = job.summarize(request, plan, published.tables)
+        return outcome_of(job, request, attempt.run_key, published, summary)
     attempts = request.settings.publish_attempts
     raise ConflictError(f"{job.name}: other runs published first {attempts} times; run it again when they are through")
 
 
-def combine_keys(keys: Mapping[Unit, str], days: Sequence[Unit]) -> str:
-    """Return the run's key, which stands for the keys of its days."""
-    text = "\n".join(f"{day}={keys[day]}" for day in sorted(days, key=str))
+def outcome_of(job: TableJob, request: Request, run_key: str, published: Publication, summary: Summary) -> Outcome:
+    """Say in words and numbers what a run published, and which parts it held back, each with its files."""
+    held = published.held
+    slices = in_order(each for item in published.tables for each in item.slices)
+    code = max(summary.exit_code, ExitCode.QUARANTINED) if held else summary.exit_code
+    outcome = "held back" if held else OUTCOMES.get(summary.exit_code, "published")
+    parts = [f"published {describe_slices(slices)}" if slices else "published nothing", summary.note]
+    if held:
+        files = files_of(read_manifest(request.settings), {(part.slice, part.subject) for part in held})
+        log_held(request, held, files)
+        parts.append(f"held back {len(held)} parts, which keep their rows from before:")
+        named = [f"  {part}, from {', '.join(files[part.slice, part.subject]) or 'no file'}" for part in held]
+    else:
+        named = []
+    message = "\n".join(("; ".join(part for part in parts if part), *named))
+    return Outcome(job, outcome, ExitCode(code), message, slices, summary, run_key, held)
+
+
+def log_held(request: Request, held: Sequence[HeldPart], files: Mapping[tuple[Slice, str], Sequence[str]]) -> None:
+    """Log each part that was held back, with the rules that it broke and the files that it came from."""
+    rows = [
+        {
+            "run_id": request.run_id,
+            "table_name": part.table_name,
+            "slice": str(part.slice),
+            "subject": part.subject,
+            "rules": ", ".join(part.rules),
+            "files": ", ".join(files[part.slice, part.subject]),
+            "held_at": datetime.now(UTC),
+        }
+        for part in held
+    ]
+    append_log(request.settings, HELD_PARTS, rows)
+
+
+def describe_table(table: Table) -> str:
+    """Return what of a declaration determines rows and files: not its documentation."""
+    columns = [f"{column.name} {column.type}" for column in table.columns]
+    return "\n".join((table.identifier, *columns, repr((table.partitioned_by, table.sorted_by, table.replaced_by))))
+
+
+def combine_keys(keys: Mapping[Slice, str], slices: Sequence[Slice]) -> str:
+    """Return the run's key, which stands for the keys of its slices."""
+    text = "\n".join(f"{each}={keys[each]}" for each in in_order(slices))
     return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
 
-def due_days(settings: Settings, tables: Sequence[Table], keys: Mapping[Unit, str]) -> tuple[Unit, ...]:
-    """Return the days that some of the tables does not have yet as these keys say."""
-    due: set[Unit] = set()
+def due_slices(settings: Settings, tables: Sequence[Table], keys: Mapping[Slice, str]) -> tuple[Slice, ...]:
+    """Return the slices that some of the tables does not have yet as these keys say."""
+    due: set[Slice] = set()
     for table in tables:
         last = last_replacements(load(settings, table))
-        due |= {day for day, key in keys.items() if day not in last or last[day].day_key != key}
-    return tuple(sorted(due, key=str))
+        due |= {each for each, key in keys.items() if each not in last or last[each].slice_key != key}
+    return in_order(due)
 
 
 def record(request: Request, outcome: Outcome, seconds: float) -> None:
@@ -194,7 +232,7 @@ def record(request: Request, outcome: Outcome, seconds: float) -> None:
         "run_key": outcome.run_key,
         "job": outcome.job.name,
         "table_name": table.identifier,
-        "days": recorded_days(outcome.days or request.days or ()),
+        "days": list(days_of(outcome.slices or request.slices or ())),
         "outcome": outcome.outcome,
         "exit_code": int(outcome.exit_code),
         "message": outcome.message,
@@ -213,13 +251,6 @@ def record(request: Request, outcome: Outcome, seconds: float) -> None:
         *(summary.rows_duplicate, seconds, snapshot_id),
     )
     append_log(request.settings, RUNS, [row])
-
-
-def recorded_days(units: Sequence[Unit]) -> list[date]:
-    """Return what ops.runs lists: days alone, and none for a run of image sets, which its message names."""
-    if any(isinstance(unit, str) for unit in units):
-        return []
-    return [day for day in units if day not in WHOLE_TABLE]
 
 
 def record_failure(request: Request, outcome: Outcome, seconds: float) -> None:

@@ -1,7 +1,12 @@
-"""Ways to put rows onto an audit branch: a Spark DataFrame, or data files that Spark tasks have written already."""
+"""Ways to put rows onto an audit branch: data files that Spark tasks have written, or a Spark DataFrame.
+
+Iceberg replaces whole partitions. If these hold rows that a run does not replace (the other days of a month, a part
+that failed its audit), such rows are written again as they were: see kept.py.
+"""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,27 +19,19 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_chain, wait_fixed
 
-from lakehouse.lake.catalog import DAY_KEYS, DAYS, RUN_ID, RUN_KEY
-from lakehouse.slices import Unit, format_days
+from lakehouse.config.settings import Settings
+from lakehouse.lake.history import HELD_BACK, RUN_ID, RUN_KEY, SLICE_KEYS, SLICES, TRIED
+from lakehouse.slices import UNDATED, Slice, days_of, format_slices, in_order, names_of
 from lakehouse.tables import Table
+from spark_jobs.engine.files import DataFile, Target, target_of
 
 REFERENCE_PAUSES_S = (0.1, 0.3, 1.0, 3.0)
 """Between attempts; the other commit is over in a fraction of a second."""
 
-PARTITIONS_PER_DAY, MOST_PARTITIONS = 4, 128
-"""A day's partition is chosen by hash: with one per day, some tasks would get three days and others none."""
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """A Parquet file in the table's folder that no snapshot names yet.
-
-    `partition` is Iceberg's `column=value` path, empty where the table has no partitions.
-    """
-
-    location: str
-    partition: str
+HeldBack = Mapping[Slice, tuple[str, ...]]
+"""Subjects by slice: the parts that failed their audit, of which `main` keeps the rows from before."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +39,28 @@ class Branch:
     """An audit branch of one table and what every snapshot on it says of its run."""
 
     spark: SparkSession
+    settings: Settings
     table: Table
     name: str
     run_id: str
     run_key: str
-    day_keys: Mapping[Unit, str]
+    slice_keys: Mapping[Slice, str]
     started_at: datetime
     """When the run began, UTC: what lies after it is not known yet."""
 
-    def properties(self, days: Sequence[Unit]) -> dict[str, str]:
-        """What a snapshot that replaces these days says of itself."""
-        keys = ",".join(f"{day}={self.day_keys[day]}" for day in sorted(days))
-        return {RUN_KEY: self.run_key, RUN_ID: self.run_id, DAYS: format_days(days), DAY_KEYS: keys}
+    @property
+    def target(self) -> Target:
+        """The table as tasks that write its files must know it."""
+        return target_of(self.settings, self.table, self.run_id, self.started_at)
+
+    def properties(self, slices: Sequence[Slice], held: HeldBack) -> dict[str, str]:
+        """Return what a snapshot that replaces these slices says of itself; a held-back part leaves its slice due."""
+        marks = {each: TRIED if each in held else "" for each in slices}
+        keys = ",".join(f"{each}={marks[each]}{self.slice_keys[each]}" for each in in_order(slices))
+        said = {RUN_KEY: self.run_key, RUN_ID: self.run_id, SLICES: format_slices(slices), SLICE_KEYS: keys}
+        if held:
+            said[HELD_BACK] = json.dumps({str(each): sorted(subjects) for each, subjects in held.items()})
+        return said
 
     @property
     def writable_name(self) -> str:
@@ -61,77 +68,106 @@ class Branch:
         return f"{self.table.full_name}.branch_{self.name}"
 
     def read(self) -> DataFrame:
-        """The table as the branch has it."""
+        """Return the table as the branch has it."""
         return self.spark.read.option("branch", self.name).table(self.table.full_name)
 
-    def read_days(self, days: Iterable[Unit]) -> DataFrame:
-        """The rows of the days that a write replaced; all rows of a table that is replaced whole."""
-        return self.read().where(replaced(self.table, days))
-
     def java_table(self) -> Any:
-        """Iceberg's own table object, loaded afresh."""
+        """Return Iceberg's own table object, loaded afresh."""
         return self.spark._jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(
             self.spark._jsparkSession, self.table.full_name
         )
 
 
 def change_references(change: Callable[[], Any]) -> None:
-    """Change the references of a table, again where another program's commit came in between.
+    """Change the references of a table, again if another program's commit came in between.
 
     Iceberg repeats a commit of data by itself, but not one of references: it fails on any change of the metadata.
     """
-    for pause_s in (*REFERENCE_PAUSES_S, None):
-        try:
-            change()
-            return
-        except (Py4JError, PySparkException) as error:
-            if pause_s is None or "CommitFailedException" not in str(error):
-                raise
-            time.sleep(pause_s)
+    Retrying(
+        stop=stop_after_attempt(len(REFERENCE_PAUSES_S) + 1),
+        wait=wait_chain(*map(wait_fixed, REFERENCE_PAUSES_S)),
+        retry=retry_if_exception(is_commit_conflict),
+        sleep=time.sleep,
+        reraise=True,
+    )(change)
 
 
-def replaced(table: Table, days: Iterable[Unit]) -> Any:
-    """The condition that selects what a write of these days replaces."""
-    return F.lit(True) if table.replaced_by is None else F.col(table.replaced_by).isin(sorted(days))
+def is_commit_conflict(error: BaseException) -> bool:
+    """Return whether another program's commit to the table came first."""
+    return isinstance(error, (Py4JError, PySparkException)) and "CommitFailedException" in str(error)
 
 
-def distribute(frame: DataFrame, table: Table, days: Sequence[date]) -> DataFrame:
-    """Lay rows out and sort them once for everything that follows: windows within a day, and one file per task and day.
+def stage_files(
+    branch: Branch, files: Iterable[DataFile], slices: Sequence[Slice], *, replaces: bool, held: HeldBack | None = None
+) -> Sequence[Slice]:
+    """Add data files to the branch in one commit, in place of the slices' partitions if it `replaces` them.
 
-    Many days are spread by day, so that each day becomes one file; few days by instrument, too, to use every core.
+    Their metrics come from the Parquet footers.
     """
-    partitions = int(frame.sparkSession.conf.get("spark.sql.shuffle.partitions", "8"))
-    day = str(table.replaced_by)
-    if len(days) >= partitions:
-        laid_out = frame.repartition(min(PARTITIONS_PER_DAY * len(days), MOST_PARTITIONS), day)
+    table = branch.java_table()
+    iceberg = branch.spark._jvm.org.apache.iceberg
+    metrics_config = iceberg.MetricsConfig.forTable(table)
+    if replaces:
+        change = table.newOverwrite().toBranch(branch.name).overwriteByRowFilter(java_condition(branch, slices))
+        add = change.addFile
     else:
-        laid_out = frame.repartition(day, table.sorted_by[0])
-    return laid_out.sortWithinPartitions(*dict.fromkeys((day, *table.sorted_by, *table.primary_key)))
+        change = table.newFastAppend().toBranch(branch.name)
+        add = change.appendFile
+    for key, value in branch.properties(slices, held or {}).items():
+        change.set(key, value)
+    for file in files:
+        source = table.io().newInputFile(file.location)
+        builder = iceberg.DataFiles.builder(table.spec()).withInputFile(source).withFormat("parquet")
+        add(
+            (builder.withPartitionPath(file.partition) if file.partition else builder)
+            .withMetrics(iceberg.parquet.ParquetUtil.fileMetrics(source, metrics_config))
+            .withSortOrder(table.sortOrder())
+            .build()
+        )
+    change.commit()
+    return slices
 
 
-def stage_frame(branch: Branch, frame: DataFrame, days: Sequence[Unit], *, is_sorted: bool = False) -> Sequence[Unit]:
-    """Replace the days on the branch by the frame's rows, also where it has none for a day.
+def stage_frame(branch: Branch, frame: DataFrame, slices: Sequence[Slice]) -> Sequence[Slice]:
+    """Replace the slices on the branch by the frame's rows, also if it has none for a slice.
 
-    Iceberg replaces whole files: where those hold months, their other days are written again as they are. `is_sorted`
-    says that the rows come sorted by day and in the table's order: Spark forgets that behind Python.
+    In a table by month, the other days of the months are written again as they are.
     """
-    rows, condition = frame.select(*branch.table.column_names), replaced(branch.table, days)
+    rows, condition = frame.select(*branch.table.column_names), spark_condition(branch.table, slices)
     if branch.table.is_by_month:
-        condition, others = whole_months(F.col(str(branch.table.replaced_by)), days), ~condition
-        rows = rows.unionByName(branch.read().where(condition & others))
-        rows = rows.repartition(F.trunc(str(branch.table.replaced_by), "month"))
+        replaced, column = condition, F.col(str(branch.table.replaced_by))
+        condition = in_months(column, slices)
+        rows = rows.unionByName(branch.read().where(condition & ~F.coalesce(replaced, F.lit(False))))
+        rows = rows.repartition(F.trunc(column, "month"))
+    if branch.table.sorted_by:
+        rows = rows.sortWithinPartitions(*dict.fromkeys((*partition_columns(branch.table), *branch.table.row_order)))
     writer = rows.writeTo(branch.writable_name)
-    if is_sorted and not branch.table.is_by_month:
-        writer = writer.option("use-table-distribution-and-ordering", "false")
-    for key, value in branch.properties(days).items():
+    for key, value in branch.properties(slices, {}).items():
         writer = writer.option(f"snapshot-property.{key}", value)
     writer.overwrite(condition)
-    return days
+    return slices
 
 
-def whole_months(day: Any, days: Sequence[date]) -> Any:
-    """The condition that selects the months of the days; `day` is the column, of Spark or of Polars."""
-    return reduce(or_, [(day >= first) & (day < end) for first, end in month_ranges(days)])
+def partition_columns(table: Table) -> tuple[str, ...]:
+    """Return the columns that a table's partitions are made of."""
+    return (str(table.replaced_by),) if table.is_by_month else table.partitioned_by
+
+
+def spark_condition(table: Table, slices: Iterable[Slice]) -> Any:
+    """Return Spark's condition that selects the rows of slices."""
+    if table.replaced_by is None:
+        return F.lit(True)
+    column, given = F.col(table.replaced_by), tuple(slices)
+    values = [*days_of(given), *(name for name in names_of(given) if name != UNDATED)]
+    return column.isin(values) | column.isNull() if UNDATED in given else column.isin(values)
+
+
+def in_months(column: Any, slices: Iterable[Slice]) -> Any:
+    """Return the condition that selects the months that slices lie in; `column` is Spark's or Polars'."""
+    given = tuple(slices)
+    is_null = getattr(column, "is_null", None) or column.isNull
+    parts = [(column >= first) & (column < end) for first, end in month_ranges(days_of(given))]
+    return reduce(or_, [*parts, *([is_null()] if UNDATED in given else [])])
 
 
 def month_ranges(days: Sequence[date]) -> list[tuple[date, date]]:
@@ -152,53 +188,26 @@ def first_of(month: int) -> date:
     return date(1970 + month // 12, month % 12 + 1, 1)
 
 
-def stage_files(
-    branch: Branch, files: Iterable[DataFile], days: Sequence[Unit], *, replaces: bool = False
-) -> Sequence[Unit]:
-    """Add data files to the branch in one commit, in place of the days' rows where it `replaces` them.
-
-    Their metrics come from the Parquet footers.
-    """
-    table = branch.java_table()
-    iceberg = branch.spark._jvm.org.apache.iceberg
-    metrics_config = iceberg.MetricsConfig.forTable(table)
-    if replaces:
-        change = table.newOverwrite().toBranch(branch.name).overwriteByRowFilter(java_condition(branch, days))
-        add = change.addFile
-    else:
-        change = table.newFastAppend().toBranch(branch.name)
-        add = change.appendFile
-    for key, value in branch.properties(days).items():
-        change.set(key, value)
-    for file in files:
-        source = table.io().newInputFile(file.location)
-        builder = iceberg.DataFiles.builder(table.spec()).withInputFile(source).withFormat("parquet")
-        add(
-            (builder.withPartitionPath(file.partition) if file.partition else builder)
-            .withMetrics(iceberg.parquet.ParquetUtil.fileMetrics(source, metrics_config))
-            .withSortOrder(table.sortOrder())
-            .build()
-        )
-    change.commit()
-    return days
-
-
-def java_condition(branch: Branch, days: Sequence[Unit]) -> Any:
-    """The condition that selects what a write of these days replaces, or whole months, as Iceberg's API takes it."""
+def java_condition(branch: Branch, slices: Sequence[Slice]) -> Any:
+    """Return the condition that selects the partitions of slices, as Iceberg's API takes it."""
     jvm = branch.spark._jvm
     expressions = jvm.org.apache.iceberg.expressions.Expressions
     column = branch.table.replaced_by
+    if column is None:
+        return expressions.alwaysTrue()
+    parts = [expressions.isNull(column)] if UNDATED in slices else []
     if branch.table.is_by_month:
         at_least, below = expressions.greaterThanOrEqual, expressions.lessThan
-        ranges = [
+        parts += [
             getattr(expressions, "and")(at_least(column, str(first)), below(column, str(end)))
-            for first, end in month_ranges(days)
+            for first, end in month_ranges(days_of(slices))
         ]
-        return reduce(getattr(expressions, "or"), ranges)
-    listed = jvm.java.util.ArrayList()
-    for day in sorted(days):
-        listed.add(str(day))
-    return getattr(expressions, "in")(column, listed)
+    elif values := [str(each) for each in in_order(slices) if each != UNDATED]:
+        listed = jvm.java.util.ArrayList()
+        for value in values:
+            listed.add(value)
+        parts.append(getattr(expressions, "in")(column, listed))
+    return reduce(getattr(expressions, "or"), parts)
 
 
 def delete_rows(branch: Branch, columns: Sequence[str], keys: Sequence[Sequence[date | str]]) -> None:

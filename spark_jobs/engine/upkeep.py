@@ -15,20 +15,13 @@ from typing import Any
 from pyiceberg.table import Table as IcebergTable
 
 from lakehouse.errors import LakehouseError
-from lakehouse.lake.catalog import load, main_history, summary_of
+from lakehouse.lake.catalog import load
+from lakehouse.lake.history import main_history, summary_of
 from lakehouse.lake.migration import TABLE_PROPERTIES
 from lakehouse.tables import CATALOG, Table
+from spark_jobs.engine.branches import BRANCH_PREFIX, drop_branch, main_snapshot
 from spark_jobs.engine.job import Request
-from spark_jobs.engine.publish import (
-    BRANCH_PREFIX,
-    Attempt,
-    Staged,
-    Write,
-    drop_branch,
-    fast_forward,
-    main_snapshot,
-    open_branch,
-)
+from spark_jobs.engine.publish import Attempt, Staged, Write, fast_forward, open_branch
 
 MIN_FILES = 5
 """A partition with so many files is written together: below, Iceberg's planning costs less than the rewrite."""

@@ -12,15 +12,16 @@ so that the order in which Spark adds can't show in the last bit of a correlatio
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
+from datetime import date
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakehouse.tables.finance import GOLD_RETURN_CORRELATIONS_1D, GOLD_TICK_FEATURES
-from spark_jobs.layers import gold
 from spark_jobs.layers.command_line import main
-from spark_jobs.layers.gold import Derivation, by_spark, gold_job
+from spark_jobs.layers.derive import by_spark
+from spark_jobs.layers.gold import Derivation, gold_job
 
 UNITS = 2**46
 """Per 1 of log return. Between the smallest and the largest price that a table holds lies 42, so 3 * 10^15 units."""
@@ -89,7 +90,7 @@ def correlation() -> Column:
     return F.when(ratio.isNotNull(), F.greatest(F.lit(-1.0), F.least(F.lit(1.0), ratio)))
 
 
-def transform(features: DataFrame) -> DataFrame:
+def transform(features: DataFrame, days: Sequence[date]) -> DataFrame:
     """Build gold.return_correlations_1d, but for _ingested_at, from all of the days' gold.tick_features."""
     return (
         features.transform(minute_returns)
@@ -104,9 +105,9 @@ JOB = gold_job(
     Derivation(
         table=GOLD_RETURN_CORRELATIONS_1D,
         upstream=GOLD_TICK_FEATURES,
-        stage=by_spark(lambda features, _, days: transform(features)),
+        making=by_spark(transform),
+        combines_parts=True,
     ),
-    code=(sys.modules[__name__], gold),
 )
 
 if __name__ == "__main__":

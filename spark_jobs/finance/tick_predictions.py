@@ -9,13 +9,11 @@ replaced.
 
 from __future__ import annotations
 
-import sys
-
 from lakehouse.tables.finance import GOLD_TICK_PREDICTIONS
 from spark_jobs.layers.command_line import main
 from spark_jobs.layers.forecasts import forecast_job
 
-JOB = forecast_job("finance.tick_predictions", GOLD_TICK_PREDICTIONS, sys.modules[__name__])
+JOB = forecast_job("finance.tick_predictions", GOLD_TICK_PREDICTIONS)
 
 if __name__ == "__main__":
     main(JOB)

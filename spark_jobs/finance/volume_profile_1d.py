@@ -10,19 +10,20 @@ all other trades share a bin.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+import polars as pl
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakehouse.tables.finance import GOLD_VOLUME_PROFILE_1D, PRICE, SILVER_TRADES, VOLUME
-from spark_jobs.engine.stage import Branch
-from spark_jobs.layers import gold
+from spark_jobs.engine.kept import not_held, staged_rows
+from spark_jobs.engine.stage import Branch, HeldBack
 from spark_jobs.layers.command_line import main
-from spark_jobs.layers.gold import Derivation, Inputs, by_spark, gold_job
+from spark_jobs.layers.derive import by_spark
+from spark_jobs.layers.gold import Derivation, Inputs, gold_job
 
 BINS = 50
 """Enough to see the shape of a day; a narrow range has fewer, since no bin is narrower than a price's last decimal."""
@@ -102,7 +103,7 @@ def area_of(low: Column, high: Column, held: Column) -> Column:
     return F.struct(low.alias("low"), high.alias("high"), held.cast(VOLUME).alias("held"))
 
 
-def transform(trades: DataFrame) -> DataFrame:
+def transform(trades: DataFrame, days: Sequence[date]) -> DataFrame:
     """Build gold.volume_profile_1d, but for _ingested_at, from all of the days' silver.trades."""
     edge = "CAST(low + width * {} AS " + PRICE + ")"
     return (
@@ -126,12 +127,12 @@ def transform(trades: DataFrame) -> DataFrame:
     )
 
 
-def compare_volume(inputs: Inputs, branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
+def compare_volume(inputs: Inputs, branch: Branch, days: Sequence[date], held: HeldBack) -> Mapping[str, Any]:
     """Count the volume that the bins have more or less than the trades, outliers left out."""
-    of_days = F.col("event_date").isin(list(days))
-    trades = branch.spark.table(SILVER_TRADES.full_name).where(of_days & ~F.col("is_outlier"))
-    binned = branch.read_days(days).agg(F.sum("volume")).first()[0] or 0
-    traded = trades.agg(F.sum("size")).first()[0] or 0
+    is_compared = not_held("event_date", "instrument_id", held)
+    trades = inputs.upstream.rows(pl.col("event_date").is_in(days), is_compared, ~pl.col("is_outlier"))
+    totals = (trades.select(pl.col("size").sum()), staged_rows(branch, days, held).select(pl.col("volume").sum()))
+    traded, binned = (total.collect(engine="streaming").item() for total in totals)
     return {"volume_difference": abs(binned - traded)}
 
 
@@ -140,10 +141,9 @@ JOB = gold_job(
     Derivation(
         table=GOLD_VOLUME_PROFILE_1D,
         upstream=SILVER_TRADES,
-        stage=by_spark(lambda trades, _, days: transform(trades)),
+        making=by_spark(transform),
         facts=compare_volume,
     ),
-    code=(sys.modules[__name__], gold),
 )
 
 if __name__ == "__main__":

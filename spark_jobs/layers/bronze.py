@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
-from types import ModuleType
 
 import polars as pl
 
@@ -22,15 +21,18 @@ from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError, ExitCode
 from lakehouse.lake.counts import count_by
 from lakehouse.lake.schema import arrow_table
+from lakehouse.slices import Slice
 from lakehouse.tables import Table
 from lakehouse.tables.manifest import BRONZE_FILES
-from spark_jobs.engine.job import Job, Plan, Request, Summary
-from spark_jobs.engine.month_files import stage_rows
+from spark_jobs.engine import manifest
+from spark_jobs.engine.files import target_of
+from spark_jobs.engine.job import Plan, Request, Summary, TableJob
+from spark_jobs.engine.kept import stage_rows
+from spark_jobs.engine.manifest import UNKNOWN_DAY, Entry
 from spark_jobs.engine.publish import Attempt, Published, Write
 from spark_jobs.engine.stage import Branch, delete_rows, stage_files
-from spark_jobs.layers import convert, manifest
+from spark_jobs.layers import convert
 from spark_jobs.layers.convert import Converted, NewFile
-from spark_jobs.layers.manifest import UNKNOWN_DAY, Entry
 from spark_jobs.sources import base, reading
 from spark_jobs.sources.base import UnreadableFileError
 from spark_jobs.sources.discovery import claim_file
@@ -39,7 +41,6 @@ from spark_jobs.sources.landing import LandedFile, list_landing, read_bytes
 logger = logging.getLogger(__name__)
 
 Claims = Callable[[str], base.Claim | None]
-Code = tuple[ModuleType, ...]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -52,12 +53,10 @@ class Delivered:
     dataset: str
 
 
-def bronze_job(
-    name: str, table: Table, claims: Callable[[Request], Claims] = lambda request: claim_file, code: Code = ()
-) -> Job:
+def bronze_job(name: str, table: Table, claims: Callable[[Request], Claims] = lambda request: claim_file) -> TableJob:
     """Make the job that loads one kind of file into one bronze table; the table's name is the data set's.
 
-    `claims` says, for a request, what the files of the landing folder are; `code` is what the rows depend on besides.
+    `claims` returns, for a request, what tells what the files of the landing folder are.
     """
 
     def plan(request: Request) -> Plan:
@@ -66,12 +65,12 @@ def bronze_job(
     def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
         return build_writes(request, planned.state, attempt, table)
 
-    return Job(
+    return TableJob(
         name=name,
         table=table,
         tables=(table, BRONZE_FILES),
         reads=(),
-        code=(base, reading, convert, manifest, *code),
+        made_by=(reading,),
         plan=plan,
         build=build,
         summarize=summarize,
@@ -91,7 +90,7 @@ def plan_files(request: Request, dataset: str, claim_of: Claims) -> Plan:
             *(entries, sha256, day, landed, request.is_replacing), instrument_id=instrument_id, read_as=claim.read_as
         ):
             files.setdefault((sha256, day, instrument_id), NewFile(file, claim, sha256))
-    inputs: dict[date, list[str]] = {}
+    inputs: dict[Slice, list[str]] = {}
     for new in files.values():
         for day in delivery_days(new, request.settings):
             inputs.setdefault(day, []).append(f"new {new.sha256} {new.claim.read_as or ''}")
@@ -100,7 +99,7 @@ def plan_files(request: Request, dataset: str, claim_of: Claims) -> Plan:
             inputs[entry.delivery_date].append(f"present {entry.fingerprint}")
     lines = [f"read {new.landed.path} ({new.landed.bytes} bytes, sha256 {new.sha256})" for new in files.values()]
     return Plan(
-        {day: sorted(set(texts)) for day, texts in inputs.items()},
+        {each: sorted(set(texts)) for each, texts in inputs.items()},
         tuple(lines),
         Delivered(entries, tuple(files.values()), dataset),
     )
@@ -116,7 +115,7 @@ def claim_landing(request: Request, dataset: str, claim_of: Claims) -> dict[str,
         claim = claim_of(file.path)
         if claim is None or claim.dataset != dataset:
             continue
-        if request.days is None or claim.delivery_date is None or claim.delivery_date in request.days:
+        if request.slices is None or claim.delivery_date is None or claim.delivery_date in request.slices:
             claimed[file.path] = (file, claim)
     return claimed
 
@@ -144,14 +143,14 @@ def build_writes(request: Request, delivered: Delivered, attempt: Attempt, table
     Raises:
         BadInputError: a delivery came with other bytes, or a file is unreadable and the run is strict.
     """
-    target = convert.target_of(request.settings, table, attempt.run_id, attempt.started_at)
+    target = target_of(request.settings, table, attempt.run_id, attempt.started_at)
     converted = convert.convert(request.spark, target, delivered.files)
     unreadable = [result for result in converted if result.unreadable is not None]
     for result in unreadable:
         logger.warning("quarantined %s: %s", result.file.landed.path, result.unreadable)
     if unreadable and request.is_strict:
         first = unreadable[0]
-        convert.discard(converted, request.settings)
+        convert.discard_converted(converted, request.settings)
         raise BadInputError(
             f"{first.file.landed.path}: {first.unreadable}; {len(unreadable)} of {len(converted)} files can't be read "
             "and --strict publishes nothing then"
@@ -160,11 +159,11 @@ def build_writes(request: Request, delivered: Delivered, attempt: Attempt, table
     try:
         rows = manifest.merge(delivered.entries, new, request.is_replacing)
     except BadInputError:
-        convert.discard(converted, request.settings)
+        convert.discard_converted(converted, request.settings)
         raise
     readable = [result for result in converted if result.unreadable is None]
     days = tuple(sorted({entry.delivery_date for entry in new}))
-    writes = [Write(BRONZE_FILES, days, lambda branch: stage_manifest(request.settings, branch, rows, days))]
+    writes = [Write(BRONZE_FILES, days, lambda branch: stage_manifest(branch, rows, days))]
     if readable:
         table_days = tuple(sorted({entry.delivery_date for entry in new if entry.verdict == "accepted"}))
         writes.insert(
@@ -175,7 +174,7 @@ def build_writes(request: Request, delivered: Delivered, attempt: Attempt, table
                 lambda branch: stage_deliveries(
                     request.settings, branch, manifest.accepted(rows, delivered.dataset), readable, table_days
                 ),
-                lambda branch, _: {
+                lambda branch, slices, held: {
                     "manifest_row_difference": row_difference(
                         request.settings, branch, manifest.accepted(rows, delivered.dataset), table_days
                     )
@@ -214,16 +213,16 @@ def entries_of(result: Converted, dataset: str, ingested_at: datetime) -> Iterab
         yield entry(**vars(delivery), verdict="accepted", reason=None)
 
 
-def stage_manifest(settings: Settings, branch: Branch, rows: Sequence[Entry], days: Sequence[date]) -> Sequence[date]:
-    """Replace the manifest's rows of the days."""
+def stage_manifest(branch: Branch, rows: Sequence[Entry], slices: Sequence[Slice]) -> Sequence[Slice]:
+    """Replace the manifest's rows of some delivery days."""
     names = BRONZE_FILES.column_names
     written = arrow_table(BRONZE_FILES, [dict(zip(names, entry.as_row(), strict=True)) for entry in rows])
-    return stage_rows(settings, branch, written, days)
+    return stage_rows(branch, pl.DataFrame(written), slices)
 
 
 def stage_deliveries(
     settings: Settings, branch: Branch, expected: Sequence[Entry], readable: Sequence[Converted], days: Sequence[date]
-) -> Sequence[date]:
+) -> Sequence[Slice]:
     """Add the files of the new deliveries to what the manifest to come expects of the old ones, and to nothing else.
 
     Taken out are deliveries that are replaced, and those of a run that died before it wrote the manifest.
@@ -237,7 +236,7 @@ def stage_deliveries(
     }
     present = set(count_by(settings, branch.table, keys, [pl.col("delivery_date").is_in(days)], branch.name))
     delete_rows(branch, keys, sorted(present - kept))
-    return stage_files(branch, [file for result in readable for file in result.data_files], days)
+    return stage_files(branch, [file for result in readable for file in result.data_files], days, replaces=False)
 
 
 def row_difference(settings: Settings, branch: Branch, expected: Sequence[Entry], days: Sequence[date]) -> int:

@@ -9,28 +9,26 @@ A day or a set also holds what other versions said: those rows are kept, rows of
 from __future__ import annotations
 
 import hashlib
-import sys
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError, first_line
 from lakehouse.lake.schema import arrow_schema
 from lakehouse.lake.store import open_filesystem
-from lakehouse.slices import Unit
+from lakehouse.slices import Slice
 from lakehouse.tables import Table
-from spark_jobs.engine.job import Job, Plan, Request
+from spark_jobs.engine.job import Plan, Request, TableJob
+from spark_jobs.engine.kept import in_slices, not_held, stage_rows, staged_rows
 from spark_jobs.engine.publish import Attempt, Write
-from spark_jobs.engine.stage import Branch, stage_frame
+from spark_jobs.engine.stage import Branch, HeldBack
 
 ADDED = ("made_at", "_source_sha256", "_ingested_at")
 """Columns that a file has not: when it was published, and which file it was."""
@@ -42,11 +40,7 @@ class Delivery:
 
     path: str
     sha256: str
-    rows: pa.Table
-
-    def units(self, by: str) -> set[Unit]:
-        """The days, or image sets, that it speaks of."""
-        return set(pc.unique(self.rows.column(by)).to_pylist())
+    rows: pl.DataFrame
 
 
 def file_columns(table: Table) -> tuple[str, ...]:
@@ -72,66 +66,67 @@ def read_delivery(table: Table, store: fs.FileSystem, path: str) -> Delivery:
     """Read one file.
 
     Raises:
-        BadInputError: it is no Parquet file, or has other columns than the table.
+        BadInputError: it is not a Parquet file, or has other columns than the table.
     """
     columns = file_columns(table)
     with store.open_input_file(path) as stream:
         content = stream.read()
     try:
-        rows = pq.read_table(pa.BufferReader(content))
+        rows = pq.read_table(io.BytesIO(content))
         rows = rows.select(list(columns)).cast(arrow_schema(table, columns))
     except (pa.ArrowInvalid, KeyError) as error:
         why = first_line(error)
-        raise BadInputError(f"{path} is no file of forecasts ({why}); expected {', '.join(columns)}") from None
+        raise BadInputError(f"{path} is not a file of forecasts ({why}); expected {', '.join(columns)}") from None
     sha256 = hashlib.sha256(content).hexdigest()
-    return Delivery(path, sha256, rows.append_column("_source_sha256", pa.array([sha256] * rows.num_rows)))
+    frame = pl.from_arrow(rows)
+    assert isinstance(frame, pl.DataFrame)  # noqa: S101  # of a table
+    return Delivery(path, sha256, frame.with_columns(_source_sha256=pl.lit(sha256)))
 
 
-def merge(table: Table, published: DataFrame, delivered: DataFrame) -> DataFrame:
+def merge(table: Table, published: pl.DataFrame, delivered: pl.DataFrame) -> pl.DataFrame:
     """Put delivered forecasts in place of published ones of the same key; all others stay."""
-    keys = list(table.primary_key)
-    return published.join(delivered.select(*keys), keys, "left_anti").unionByName(delivered)
+    return pl.concat([published.join(delivered, on=table.primary_key, how="anti"), delivered], how="vertical_relaxed")
 
 
-def forecast_job(name: str, table: Table, code: ModuleType) -> Job:
+def forecast_job(name: str, table: Table) -> TableJob:
     """Return the job that publishes files of forecasts to a table."""
     by = str(table.replaced_by)
 
     def plan(request: Request) -> Plan:
         """Find what the files speak of; it is due until the files' sha256 is its key."""
         deliveries = read_deliveries(table, request.landing, request.settings)
-        inputs: dict[Unit, list[str]] = {}
+        inputs: dict[Slice, list[str]] = {}
         for delivery in deliveries:
-            for unit in delivery.units(by):
-                if request.days is None or unit in request.days:
-                    inputs.setdefault(unit, []).append(delivery.sha256)
-        lines = tuple(f"read {each.path}: {each.rows.num_rows} forecasts" for each in deliveries)
-        return Plan(inputs, lines, pa.concat_tables(each.rows for each in deliveries))
+            for each in delivery.rows.get_column(by).unique():
+                if request.slices is None or each in request.slices:
+                    inputs.setdefault(each, []).append(delivery.sha256)
+        lines = tuple(f"read {each.path}: {each.rows.height} forecasts" for each in deliveries)
+        return Plan(inputs, lines, pl.concat([each.rows for each in deliveries], how="vertical_relaxed"))
 
     def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
         """Describe what is to be staged: the days or sets with the delivered forecasts in them."""
-        unit = planned.state.column(by)
-        rows = planned.state.filter(pc.is_in(unit, pa.array(planned.days, unit.type)))
+        rows: pl.DataFrame = planned.state.filter(in_slices(by, planned.slices))
 
-        def stage(branch: Branch) -> Sequence[Unit]:
-            now = F.lit(attempt.started_at)
-            delivered = request.spark.createDataFrame(rows).withColumns({"made_at": now, "_ingested_at": now})
-            merged = merge(table, branch.read_days(planned.days), delivered.select(*table.column_names))
-            return stage_frame(branch, merged.coalesce(1), planned.days)
+        def stage(branch: Branch) -> Sequence[Slice]:
+            now = pl.lit(attempt.started_at)
+            delivered = rows.with_columns(made_at=now, _ingested_at=now).select(table.column_names)
+            published = staged_rows(branch, planned.slices).select(table.column_names).collect()
+            return stage_rows(branch, merge(table, published, delivered), planned.slices)
 
-        def facts(branch: Branch, units: Sequence[Unit]) -> Mapping[str, Any]:
-            sha256s = pc.unique(rows.column("_source_sha256")).to_pylist()
-            staged = branch.read_days(units).where(F.col("_source_sha256").isin(sha256s)).count()
-            return {"forecast_rows_missing": rows.num_rows - staged}
+        def facts(branch: Branch, slices: Sequence[Slice], held: HeldBack) -> Mapping[str, Any]:
+            sha256s = rows.get_column("_source_sha256").unique()
+            staged = staged_rows(branch, slices, held).filter(pl.col("_source_sha256").is_in(sha256s.implode()))
+            expected = rows.height if not held else rows.filter(not_held(by, table.subject, held)).height
+            return {"forecast_rows_missing": expected - staged.select(pl.len()).collect().item()}
 
-        return [Write(table, planned.days, stage, facts)]
+        return [Write(table, planned.slices, stage, facts)]
 
-    return Job(
+    return TableJob(
         name=name,
         table=table,
         tables=(table,),
         reads=(),
-        code=(code, sys.modules[__name__]),
+        made_by=(merge,),
         plan=plan,
         build=build,
     )

@@ -1,9 +1,11 @@
 """What every gold job shares: days whose upstream changed are computed again, and state is carried over midnight.
 
-A day that depends only on its own upstream rows is replaced alone. Where a table carries state from day to day (the
-last close, exponential means), a changed day recomputes the later published days, too, until the state at a day's end
-is again what `main` has: from there on nothing can differ. Where a table looks back a fixed number of days, a day is
-made from these days, too, so each of them that changes makes it due.
+A day that depends only on its own upstream rows is replaced alone. If a table carries state from day to day (the last
+close, exponential means), a changed day recomputes the later published days, too, until the state at a day's end is
+again what `main` has: from there on nothing can differ. If a table looks back a fixed number of days, a day is made
+from these days, too, so each of them that changes makes it due.
+
+How rows are made is one line of a job, in derive.py: by tasks that call a transform, or by a Spark DataFrame.
 """
 
 from __future__ import annotations
@@ -11,95 +13,96 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from types import ModuleType
 from typing import Any
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
 from lakehouse.config.settings import Settings
-from lakehouse.lake.catalog import day_fingerprints, load, published_days
+from lakehouse.lake.catalog import load
+from lakehouse.lake.history import held_back, published_slices, slice_fingerprints
 from lakehouse.lake.scans import PinnedTable, pin, pin_current
+from lakehouse.slices import Slice, days_of
 from lakehouse.tables import Table
-from spark_jobs.engine.job import Job, Plan, Request
-from spark_jobs.engine.publish import Attempt, Write
-from spark_jobs.engine.stage import Branch, DataFile, stage_files, stage_frame
+from spark_jobs.engine.job import Plan, Request, Summary, TableJob
+from spark_jobs.engine.manifest import accepted, read_manifest
+from spark_jobs.engine.publish import Attempt, Published, Write
+from spark_jobs.engine.stage import Branch, HeldBack
 
-Stage = Callable[["Inputs", Branch, Sequence[date]], None]
-Facts = Callable[["Inputs", Branch, Sequence[date]], Mapping[str, Any]]
+Declared = Callable[[Settings, Mapping[date, Sequence[str]]], Mapping[date, str]]
+"""For days and their subjects, texts that change with the calendars and declarations that a day's rows rest on."""
+Facts = Callable[["Inputs", Branch, Sequence[date], HeldBack], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run makes a gold table from; `upstream` is pinned as the plan saw it, whose state the days' keys name.
+
+    `held` are parts of the upstream that failed their audit there: it has their rows from before.
+    """
+
+    settings: Settings
+    derivation: Derivation
+    upstream: PinnedTable
+    held: HeldBack
+
+
+@dataclass(frozen=True)
+class Making:
+    """How a table's rows are made; see derive.py.
+
+    `stage` puts the rows of some days, ascending and without a published day between them, onto the run's branch, from
+    which carried state is read. `made_by` are the functions that make the rows. `read_state` returns the state that a
+    table carries at the end of a day, by subject, as values that can be compared; None if it carries none.
+    """
+
+    stage: Callable[[Inputs, Branch, Sequence[date]], None]
+    made_by: tuple[Any, ...]
+    read_state: Callable[[PinnedTable, date], Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
 class Derivation:
     """One gold table made from one upstream table, day by day.
 
-    `stage` puts the rows of some days, ascending and without a published day between them, onto the run's branch, where
-    carried state is read: see `by_spark` and `by_tasks`. `read_state` returns that state at the end of a day
-    per instrument, as values that can be compared; None where the table carries none. With `look_back_days`, the
-    upstream rows reach back that far before each day, as far as there are any, and state is not needed.
-    With `grows_by_itself`, a day that is not over is due again in every run: time alone adds rows to it.
+    With `look_back_days`, the upstream rows reach back that far before each day, as far as there are any. With
+    `grows_by_itself`, a day that is not over is due again in every run: time alone adds rows to it. With
+    `combines_parts`, a row is made of several subjects: those that failed their audit upstream are left out of their
+    day, and the run says so.
     """
 
     table: Table
     upstream: Table
-    stage: Stage
-    read_state: Callable[[PinnedTable, date], Mapping[str, Any]] | None = None
-    facts: Facts = lambda inputs, branch, days: {}
+    making: Making
+    facts: Facts = lambda inputs, branch, days, held: {}
+    declared: Declared | None = None
     look_back_days: int = 0
     grows_by_itself: bool = False
+    combines_parts: bool = False
 
     def days_read(self, days: Iterable[date]) -> set[date]:
         """Return the upstream days that some days are made from."""
         return {day - timedelta(days=number) for day in days for number in range(self.look_back_days + 1)}
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """What a run makes a gold table from; `upstream` is pinned as the plan saw it, whose state the days' keys name."""
-
-    settings: Settings
-    derivation: Derivation
-    upstream: PinnedTable
-
-
-def by_spark(transform: Callable[[DataFrame, Branch, Sequence[date]], DataFrame]) -> Stage:
-    """Stage what Spark's functions make of a frame with the days' upstream rows."""
-
-    def stage(inputs: Inputs, branch: Branch, days: Sequence[date]) -> None:
-        upstream = branch.spark.table(inputs.derivation.upstream.full_name)
-        read = sorted(inputs.derivation.days_read(days))
-        rows = transform(upstream.where(F.col("event_date").isin(read)), branch, days)
-        stage_frame(branch, rows.withColumn("_ingested_at", F.lit(branch.started_at)), days)
-
-    return stage
-
-
-def by_tasks(write: Callable[[Inputs, Branch, Sequence[date]], Sequence[DataFile]]) -> Stage:
-    """Stage the data files that Spark tasks wrote, in place of the days' rows."""
-
-    def stage(inputs: Inputs, branch: Branch, days: Sequence[date]) -> None:
-        stage_files(branch, write(inputs, branch, days), days, replaces=True)
-
-    return stage
-
-
-def gold_job(name: str, derivation: Derivation, code: tuple[ModuleType, ...]) -> Job:
+def gold_job(name: str, derivation: Derivation) -> TableJob:
     """Make the job of one gold table."""
 
     def plan(request: Request) -> Plan:
         return plan_days(request, derivation)
 
     def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
-        return build_writes(request, planned, attempt, derivation)
+        return build_writes(planned, derivation)
 
-    return Job(
+    def summarize(request: Request, planned: Plan, published: Sequence[Published]) -> Summary:
+        return Summary(rows_out=sum(item.rows_added for item in published), note=note_left_out(planned.state))
+
+    return TableJob(
         name=name,
         table=derivation.table,
         tables=(derivation.table,),
         reads=(derivation.upstream,),
-        code=code,
+        made_by=derivation.making.made_by,
         plan=plan,
         build=build,
+        summarize=summarize,
     )
 
 
@@ -109,60 +112,89 @@ def plan_days(request: Request, derivation: Derivation) -> Plan:
     Days that this table has after them are in the plan's `later`: a carried state may reach them, or a run that died
     has changed their upstream rows.
     """
-    upstream = load(request.settings, derivation.upstream)
-    published = set(published_days(load(request.settings, derivation.table), "event_date"))
-    days = published | set(published_days(upstream, "event_date"))
-    prints = day_fingerprints(upstream, "event_date", days)
+    settings = request.settings
+    upstream = load(settings, derivation.upstream)
+    published = set(days_of(published_slices(load(settings, derivation.table), "event_date")))
+    days = published | set(days_of(published_slices(upstream, "event_date")))
+    prints = slice_fingerprints(upstream, "event_date", days)
     inputs = {day: describe_inputs(derivation, prints, day) for day in days}
+    held: HeldBack = {}
+    if derivation.combines_parts:
+        held = held_back(upstream, days)
+        inputs |= {day: (*inputs[day], f"without {', '.join(held[day])}") for day in days if day in held}
+    if derivation.declared is not None:
+        texts = derivation.declared(settings, subjects_of_days(settings, derivation.upstream.name, days))
+        inputs |= {day: (*inputs[day], texts[day]) for day in days if day in texts}
     if derivation.grows_by_itself:
         now = request.started_at
         inputs |= {day: (*inputs[day], f"known until {now:%H:%M}") for day in days if day == now.date()}
-    asked = {day: texts for day, texts in inputs.items() if request.days is None or day in request.days}
-    later = {day: inputs[day] for day in published - set(asked) if asked and day > min(asked)}
-    lines = [f"read {derivation.upstream.identifier} of {day}" for day in sorted(asked)]
-    lines += [f"replace {day}, too, if what it is made from has changed" for day in sorted(later)]
-    return Plan(asked, tuple(lines), pin(upstream, request.settings), later)
+    asked: dict[Slice, Sequence[str]] = {
+        day: texts for day, texts in inputs.items() if request.slices is None or day in request.slices
+    }
+    first = min(days_of(asked), default=None)
+    later: dict[Slice, Sequence[str]] = {
+        day: inputs[day] for day in published if first is not None and day > first and day not in asked
+    }
+    lines = [f"read {derivation.upstream.identifier} of {day}" for day in days_of(asked)]
+    lines += [f"replace {day}, too, if what it is made from has changed" for day in days_of(later)]
+    return Plan(asked, tuple(lines), Inputs(settings, derivation, pin(upstream, settings), held), later)
 
 
-def describe_inputs(derivation: Derivation, prints: Mapping[date, str], day: date) -> tuple[str, ...]:
-    """Tell a day's upstream rows, and those of each day that it looks back on."""
+def subjects_of_days(settings: Settings, dataset: str, days: Iterable[date]) -> dict[date, list[str]]:
+    """Return the subjects that were delivered for each day, as the manifest has them."""
+    subjects: dict[date, set[str]] = {day: set() for day in days}
+    for entry in accepted(read_manifest(settings), dataset):
+        for day in days_of(entry.slices):
+            if day in subjects:
+                subjects[day].add(entry.line_subject)
+    return {day: sorted(names) for day, names in subjects.items()}
+
+
+def describe_inputs(derivation: Derivation, prints: Mapping[Slice, str], day: date) -> tuple[str, ...]:
+    """Describe a day's upstream rows, and those of each day that it looks back on."""
     earlier = sorted(derivation.days_read([day]) - {day})
     return (prints.get(day, "no rows"), *(f"{other}: {prints[other]}" for other in earlier if other in prints))
 
 
-def build_writes(request: Request, plan: Plan, attempt: Attempt, derivation: Derivation) -> Sequence[Write]:
-    """Describe what is to be staged: the days that are due, and the later ones that their state reaches."""
-    inputs = Inputs(request.settings, derivation, plan.state)
+def note_left_out(inputs: Inputs) -> str:
+    """Name the parts that were left out since they failed their audit upstream; empty if there are none."""
+    parts = [f"{subject} of {each}" for each in inputs.held for subject in inputs.held[each]]
+    upstream = inputs.derivation.upstream.identifier
+    return f"left out {', '.join(parts)}, held back in {upstream}" if parts else ""
 
-    def stage(branch: Branch) -> Sequence[date]:
-        if derivation.read_state is None:
-            derivation.stage(inputs, branch, plan.days)
-            return plan.days
+
+def build_writes(plan: Plan, derivation: Derivation) -> Sequence[Write]:
+    """Describe what is to be staged: the days that are due, and the later ones that their state reaches."""
+    inputs: Inputs = plan.state
+
+    def stage(branch: Branch) -> Sequence[Slice]:
+        if derivation.making.read_state is None:
+            derivation.making.stage(inputs, branch, days_of(plan.slices))
+            return plan.slices
         return stage_with_state(inputs, branch, plan)
 
-    def facts(branch: Branch, days: Sequence[date]) -> Mapping[str, Any]:
-        return derivation.facts(inputs, branch, days)
+    def facts(branch: Branch, slices: Sequence[Slice], held: HeldBack) -> Mapping[str, Any]:
+        return derivation.facts(inputs, branch, days_of(slices), held)
 
-    return [Write(derivation.table, plan.days, stage, facts)]
+    return [Write(derivation.table, plan.slices, stage, facts)]
 
 
 def stage_with_state(inputs: Inputs, branch: Branch, plan: Plan) -> Sequence[date]:
     """Stage the days in order; go on with later published days until the state that they start from is unchanged."""
-    derivation = inputs.derivation
-    read_state = derivation.read_state
-    if read_state is None:
-        raise ValueError(f"{derivation.table.identifier} carries no state")
-    table = derivation.table
-    due, later, staged = list(plan.days), sorted(plan.later), []
+    making, table = inputs.derivation.making, inputs.derivation.table
+    if making.read_state is None:
+        raise ValueError(f"{table.identifier} carries no state")
+    due, later = list(days_of(plan.slices)), list(days_of(plan.later))
+    staged: list[date] = []
     while due:
         batch = [due.pop(0)]
         while due and not any(batch[-1] < day < due[0] for day in later):
             batch.append(due.pop(0))
-        derivation.stage(inputs, branch, batch)
+        making.stage(inputs, branch, batch)
         staged += batch
         later = [day for day in later if day > batch[-1]]
         if later and (not due or later[0] < due[0]):
             before, now = (pin_current(inputs.settings, table, name) for name in ("main", branch.name))
-            if read_state(now, batch[-1]) != read_state(before, batch[-1]):
+            if making.read_state(now, batch[-1]) != making.read_state(before, batch[-1]):
                 due.insert(0, later.pop(0))
     return staged

@@ -20,16 +20,16 @@ from pyspark.sql import functions as F
 
 from lakehouse.errors import BadInputError, ExitCode
 from lakehouse.reference import image_set as declarations
-from lakehouse.slices import NO_DAY, Unit
+from lakehouse.slices import UNDATED, Slice
 from lakehouse.tables.manifest import BRONZE_FILES
 from lakehouse.tables.vision import BRONZE_IMAGES
+from spark_jobs.engine import manifest
 from spark_jobs.engine.job import Job, Plan, Request, Summary
+from spark_jobs.engine.manifest import Entry
 from spark_jobs.engine.publish import Attempt, Published, Write
 from spark_jobs.engine.stage import Branch, delete_rows, stage_files
-from spark_jobs.layers import manifest
 from spark_jobs.layers.bronze import hash_files, stage_manifest
 from spark_jobs.layers.convert import target_of
-from spark_jobs.layers.manifest import Entry
 from spark_jobs.sources import image_bytes
 from spark_jobs.sources.landing import LandedFile, list_landing
 from spark_jobs.vision import convert_images, deliveries, image_manifest, image_writer
@@ -68,7 +68,7 @@ def plan(request: Request) -> Plan:
             for delivery in find_deliveries(image_set, files, ours)
             if not is_settled(delivery, ours, hashes, request.is_replacing)
         ]
-    inputs: dict[Unit, list[str]] = {}
+    inputs: dict[Slice, list[str]] = {}
     for delivery in new:
         inputs.setdefault(delivery.image_set.name, []).append(f"new {delivery.read_as}")
     for entry in manifest.accepted(entries, DATASET):
@@ -76,7 +76,7 @@ def plan(request: Request) -> Plan:
         if name in inputs:  # told apart from new: B in place of A is another set than A in place of B
             inputs[name].append(f"present {entry.fingerprint}")
     if inputs:
-        inputs[NO_DAY] = [text for texts in inputs.values() for text in texts]
+        inputs[UNDATED] = [text for texts in inputs.values() for text in texts]
     lines = [
         f"read {file.landed.path} ({file.landed.bytes} bytes, sha256 {file.sha256})"
         for delivery in new
@@ -114,7 +114,7 @@ def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
     except BadInputError:
         convert_images.discard(converted, request.settings)
         raise
-    days = (NO_DAY,)
+    days = (UNDATED,)
     writes = [Write(BRONZE_FILES, days, lambda branch: stage_manifest(request.settings, branch, rows, days))]
     readable = [result for result in converted if result.unreadable is None]
     if readable:
@@ -150,7 +150,7 @@ def refuse_unreadable(request: Request, delivered: Delivered, converted: Sequenc
 
 def stage_deliveries(
     branch: Branch, rows: Sequence[Entry], readable: Sequence[ConvertedImages], names: Sequence[str]
-) -> Sequence[Unit]:
+) -> Sequence[Slice]:
     """Add the new deliveries to what the manifest to come expects of the old ones, and to nothing else."""
     kept = {image_key(entry) for entry in manifest.accepted(rows, DATASET) if not is_labels(entry)}
     kept -= {

@@ -18,10 +18,11 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.lake.catalog import day_fingerprints, load
+from lakehouse.lake.catalog import load
+from lakehouse.lake.history import slice_fingerprints
 from lakehouse.lake.schema import spark_schema
 from lakehouse.reference.image_set import ImageSet
-from lakehouse.slices import Unit
+from lakehouse.slices import Slice
 from lakehouse.tables import Table
 from lakehouse.tables.vision import (
     GOLD_IMAGE_CLASS_COUNTS,
@@ -31,10 +32,10 @@ from lakehouse.tables.vision import (
     SPLITS,
     gold_images,
 )
+from spark_jobs.engine import manifest
 from spark_jobs.engine.job import Job, Plan, Request, Summary
 from spark_jobs.engine.publish import Attempt, Published, Write
 from spark_jobs.engine.stage import Branch, stage_frame
-from spark_jobs.layers import manifest
 from spark_jobs.layers.silver import record_balance
 from spark_jobs.vision.balance import count_records
 from spark_jobs.vision.command_line import main
@@ -49,7 +50,7 @@ HIGHEST = 255
 def plan(request: Request) -> Plan:
     """Tell the set's silver rows and its declaration."""
     sets = asked_sets(request)
-    prints = day_fingerprints(load(request.settings, SILVER_IMAGES), "dataset", sets)
+    prints = slice_fingerprints(load(request.settings, SILVER_IMAGES), "dataset", sets)
     inputs = {name: [prints[name], sets[name].judging] for name in sets if name in prints}
     return Plan(inputs, tuple(f"read {SILVER_IMAGES.identifier} of {name}" for name in inputs), sets)
 
@@ -106,10 +107,10 @@ def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
     chosen = choose_images(silver, image_set)
     loaded = F.lit(attempt.started_at)
 
-    def stage(branch: Branch, rows: DataFrame) -> Sequence[Unit]:
+    def stage(branch: Branch, rows: DataFrame) -> Sequence[Slice]:
         return stage_frame(branch, rows.withColumn("_ingested_at", loaded), planned.days)
 
-    def facts(branch: Branch, names: Sequence[Unit]) -> Mapping[str, Any]:
+    def facts(branch: Branch, names: Sequence[Slice]) -> Mapping[str, Any]:
         staged = branch.read_days(names)
         rejected = request.spark.table(SILVER_IMAGES_REJECTED.full_name).where(F.col("dataset") == name)
         files = {entry.source_sha256: entry.source_file for entry in manifest.read_manifest(request.settings)}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from lakehouse.slices import NO_DAY
-from spark_jobs.layers import manifest
-from spark_jobs.layers.manifest import Entry
+from lakehouse.slices import UNDATED
+from spark_jobs.engine import manifest
+from spark_jobs.engine.manifest import Entry
 from spark_jobs.vision.convert_images import ConvertedImages
 from spark_jobs.vision.deliveries import DATASET, LABELS, ImageDelivery, ImageFile, subject_of
 
@@ -70,7 +70,7 @@ def entries_of(result: ConvertedImages, entries: Sequence[Entry], ingested_at: d
 
     def entry(file: ImageFile, subject: str, part: str, rows: int) -> Entry:
         return Entry(
-            delivery_date=NO_DAY,
+            delivery_date=UNDATED,
             dataset=DATASET,
             source=delivery.image_set.format,
             instrument_id=subject,

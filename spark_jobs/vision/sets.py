@@ -7,7 +7,7 @@ from dataclasses import replace
 from lakehouse.errors import BadInputError
 from lakehouse.reference.image_set import FOLDER, ImageSet, declared_image_sets
 from spark_jobs.engine.job import Request
-from spark_jobs.layers.manifest import accepted, read_manifest
+from spark_jobs.engine.manifest import accepted, read_manifest
 from spark_jobs.sources.landing import list_landing
 from spark_jobs.vision.deliveries import DATASET, find_place
 from spark_jobs.vision.image_manifest import set_of

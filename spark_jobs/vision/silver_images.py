@@ -20,14 +20,14 @@ from pyspark.sql import functions as F
 
 from lakehouse.lake.catalog import load
 from lakehouse.reference.image_set import ImageSet
-from lakehouse.slices import Unit
+from lakehouse.slices import Slice
 from lakehouse.tables.manifest import BRONZE_FILES
 from lakehouse.tables.vision import BRONZE_IMAGES, SILVER_IMAGES, SILVER_IMAGES_REJECTED
 from spark_jobs.engine.job import Job, Plan, Request, Summary
+from spark_jobs.engine.manifest import Entry
 from spark_jobs.engine.publish import Attempt, Published, Write
 from spark_jobs.engine.stage import Branch, stage_frame
 from spark_jobs.layers import manifest, silver
-from spark_jobs.layers.manifest import Entry
 from spark_jobs.layers.silver import Rule, is_sound, name_broken, record_balance
 from spark_jobs.vision.balance import count_records
 from spark_jobs.vision.command_line import main
@@ -46,7 +46,7 @@ IMAGE_FACTS = {
 def plan(request: Request) -> Plan:
     """Find the accepted deliveries of each set; a changed declaration makes a set due, too."""
     entries = manifest.accepted(manifest.read_manifest(request.settings), DATASET)
-    inputs: dict[Unit, list[str]] = {}
+    inputs: dict[Slice, list[str]] = {}
     for entry in entries:
         name = set_of(entry)
         inputs.setdefault(name, []).append(f"{entry.instrument_id} {entry.delivery_part} {entry.fingerprint}")
@@ -137,12 +137,12 @@ def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
     records = {name: read_records(bronze, name, entries) for name in planned.days}
     loaded = F.lit(attempt.started_at)
 
-    def stage(branch: Branch, judge: Any) -> Sequence[Unit]:
+    def stage(branch: Branch, judge: Any) -> Sequence[Slice]:
         frames = [judge(records[name], sets[name]).withColumn("_ingested_at", loaded) for name in planned.days]
         chosen = [frame.select(*branch.table.column_names) for frame in frames]
         return stage_frame(branch, reduce(DataFrame.unionByName, chosen), planned.days)
 
-    def facts(branch: Branch, names: Sequence[Unit]) -> Mapping[str, Any]:
+    def facts(branch: Branch, names: Sequence[Slice]) -> Mapping[str, Any]:
         rows = branch.read_days(names)
         counted = {
             "lines_in": count_records(reduce(DataFrame.unionByName, records.values())),
@@ -160,7 +160,7 @@ def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
     ]
 
 
-def read_rejected(attempt: Attempt, names: Sequence[Unit]) -> DataFrame:
+def read_rejected(attempt: Attempt, names: Sequence[Slice]) -> DataFrame:
     """Read the rejected records where they are: on the run's branch, or on `main` where they are published already."""
     if attempt.branch_name in load(attempt.settings, SILVER_IMAGES_REJECTED).refs():
         return attempt.branch(SILVER_IMAGES_REJECTED).read_days(names)

@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lakehouse.lake.catalog import load, main_history, read_log, summary_of
+from lakehouse.lake.catalog import load, read_log
+from lakehouse.lake.history import main_history, summary_of
 from lakehouse.services import airflow, processes
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY
 from lakehouse.tables.finance import BRONZE_TRADES, GOLD_BARS_1M, SILVER_TRADES

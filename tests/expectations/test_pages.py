@@ -20,7 +20,7 @@ from lakehouse.lake.catalog import append_log
 from lakehouse.lake.connection import open_catalog
 from lakehouse.lake.migration import migrate
 from lakehouse.lake.schema import arrow_table
-from lakehouse.slices import NO_DAY, Unit
+from lakehouse.slices import UNDATED, Slice
 from lakehouse.tables import find_table
 from lakehouse.tables.logs import CHECK_RESULTS, FILE_BALANCES, RUNS
 
@@ -247,10 +247,10 @@ def test_judge_state_forgets_a_stopped_run_that_a_later_one_made_good() -> None:
     [
         ([date(2024, 8, 8), date(2024, 8, 9), date(2024, 8, 12)], "2024-08-08 to 2024-08-09, 2024-08-12"),
         (["digits", "mnist"], "digits, mnist"),
-        ([NO_DAY], "deliveries without a day"),
-        ([NO_DAY, date(2024, 8, 8)], "2024-08-08, deliveries without a day"),
+        ([UNDATED], "deliveries without a day"),
+        ([UNDATED, date(2024, 8, 8)], "2024-08-08, deliveries without a day"),
         ([], ""),
     ],
 )
-def test_days_text_says_what_an_audit_looked_at(days: list[Unit], shown: str) -> None:
+def test_days_text_says_what_an_audit_looked_at(days: list[Slice], shown: str) -> None:
     assert days_text(days) == shown

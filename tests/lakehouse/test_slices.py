@@ -1,4 +1,4 @@
-"""Days as ranges and as text."""
+"""Slices as ranges and as text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from lakehouse.errors import BadInputError
-from lakehouse.slices import NO_DAY, day_range, describe_days, format_days, parse_day, parse_days
+from lakehouse.slices import ALL, UNDATED, day_range, describe_slices, format_slices, in_order, parse_day, parse_slices
 
 
 @pytest.mark.parametrize(
@@ -21,28 +21,33 @@ from lakehouse.slices import NO_DAY, day_range, describe_days, format_days, pars
             id="ranges hold both ends, days come in any order and twice",
         ),
         pytest.param([date(2024, 2, 28), date(2024, 2, 29), date(2024, 3, 1)], "2024-02-28..2024-03-01", id="leap day"),
-        pytest.param([date.min], "0001-01-01", id="the whole table"),
         pytest.param([date(9999, 12, 30), date(9999, 12, 31)], "9999-12-30..9999-12-31", id="the calendar's end"),
     ],
 )
-def test_format_days_is_read_back_by_parse_days(days, text):
-    assert format_days(days) == text
-    assert parse_days(text) == sorted(set(days))
+def test_format_slices_is_read_back_by_parse_slices(days, text):
+    assert format_slices(days) == text
+    assert parse_slices(text) == sorted(set(days))
 
 
 @pytest.mark.parametrize(
-    ("units", "text", "description"),
+    ("slices", "text", "description"),
     [
         pytest.param(["mnist"], "mnist", "mnist", id="one set"),
         pytest.param(["mnist", "cifar10", "mnist"], "cifar10,mnist", "cifar10,mnist", id="sets, one twice"),
-        pytest.param(["mnist", NO_DAY], "1970-01-01,mnist", "mnist", id="a set beside its day in the manifest"),
-        pytest.param([NO_DAY], "1970-01-01", "1970-01-01", id="a file whose day is unknown"),
+        pytest.param([ALL], "*", "the whole table", id="the whole table"),
+        pytest.param([UNDATED], "-", "deliveries without a day", id="rows without a day"),
+        pytest.param(
+            [UNDATED, date(2024, 8, 8), "mnist"],
+            "2024-08-08,-,mnist",
+            "2024-08-08,mnist, deliveries without a day",
+            id="all kinds",
+        ),
     ],
 )
-def test_format_days_takes_names_of_sets_which_parse_days_reads_back(units, text, description):
-    assert format_days(units) == text
-    assert parse_days(text) == sorted(set(units), key=str)
-    assert describe_days(units) == description
+def test_format_slices_takes_names_which_parse_slices_reads_back(slices, text, description):
+    assert format_slices(slices) == text
+    assert parse_slices(text) == list(in_order(slices))
+    assert describe_slices(slices) == description
 
 
 def test_day_range_leaves_out_its_end():

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from lakehouse.errors import ExitCode
-from lakehouse.lake.catalog import DAYS, load
+from lakehouse.lake.catalog import load
+from lakehouse.lake.history import SLICES
 from lakehouse.tables.finance import BRONZE_TRADES, SILVER_TRADES, SILVER_TRADES_REJECTED
 from lakehouse.tables.manifest import BRONZE_FILES
 from spark_jobs.engine import publish, run
@@ -194,7 +195,7 @@ def test_two_processes_that_publish_different_days_at_once_both_do(lake, binance
     assert delivered(lake) == lines_of(DAYS_OF_TEST[:2])
     finish([start(lake, "silver_trades", day) for day in DAYS_OF_TEST[:2]])
     assert lake.values(SILVER_TRADES, "event_date", "_source_line") == lines_of(DAYS_OF_TEST[:2])
-    published = [summary[DAYS] for summary in lake.snapshots(SILVER_TRADES) if DAYS in summary]
+    published = [summary[SLICES] for summary in lake.snapshots(SILVER_TRADES) if SLICES in summary]
     assert sorted(published) == [str(day) for day in DAYS_OF_TEST[:2]]
     for table in (BRONZE_TRADES, BRONZE_FILES, SILVER_TRADES, SILVER_TRADES_REJECTED):
         assert lake.branches(table) == []

@@ -13,18 +13,16 @@ from sqlalchemy.exc import OperationalError
 from lakehouse.config.settings import read_settings
 from lakehouse.errors import BadInputError, UnavailableError
 from lakehouse.lake import catalog
-from lakehouse.lake.catalog import (
-    DAY_KEYS,
-    DAYS,
+from lakehouse.lake.catalog import append_log, load, read_log
+from lakehouse.lake.history import (
     RUN_KEY,
+    SLICE_KEYS,
+    SLICES,
     Replacement,
-    append_log,
-    day_fingerprints,
     last_replacements,
-    load,
-    published_days,
-    read_log,
-    rows_per_day,
+    published_slices,
+    rows_per_slice,
+    slice_fingerprints,
 )
 from lakehouse.lake.migration import require_tables
 from lakehouse.lake.schema import arrow_table
@@ -57,7 +55,7 @@ def publish(settings, day, pairs, key):
     load(settings, CORRELATIONS).overwrite(
         arrow_table(CORRELATIONS, rows),
         overwrite_filter=f"event_date = '{day}'",
-        snapshot_properties={DAYS: str(day), DAY_KEYS: f"{day}={key}", RUN_KEY: f"run-{key}"},
+        snapshot_properties={SLICES: str(day), SLICE_KEYS: f"{day}={key}", RUN_KEY: f"run-{key}"},
     )
 
 
@@ -132,17 +130,17 @@ def test_last_replacements_are_those_of_main_newest_first(settings):
     newest = iceberg.current_snapshot().snapshot_id
     last = last_replacements(iceberg)
     assert last[MONDAY] == Replacement("run-k3", "k3", newest)
-    assert (last[TUESDAY].run_key, last[TUESDAY].day_key) == ("run-k2", "k2")
+    assert (last[TUESDAY].run_key, last[TUESDAY].slice_key) == ("run-k2", "k2")
     assert set(last) == {MONDAY, TUESDAY}
-    assert rows_per_day(iceberg, "event_date") == {MONDAY: 1, TUESDAY: 2}
-    assert published_days(iceberg, "event_date") == [MONDAY, TUESDAY]
+    assert rows_per_slice(iceberg, "event_date") == {MONDAY: 1, TUESDAY: 2}
+    assert published_slices(iceberg, "event_date") == (MONDAY, TUESDAY)
 
 
 def replace_set(settings, name, images, key):
     """Replace one set in gold.image_class_counts, as a run of the vision jobs does."""
     iceberg = load(settings, GOLD_IMAGE_CLASS_COUNTS)
     rows = [{"dataset": name, "split": "train", "label": 0, "image_count": number} for number in images]
-    properties = {RUN_KEY: f"run-{key}", DAYS: name, DAY_KEYS: f"{name}={key}"}
+    properties = {RUN_KEY: f"run-{key}", SLICES: name, SLICE_KEYS: f"{name}={key}"}
     iceberg.overwrite(
         arrow_table(GOLD_IMAGE_CLASS_COUNTS, rows),
         overwrite_filter=f"dataset = '{name}'",
@@ -154,51 +152,51 @@ def test_sets_are_replaced_counted_and_told_apart_by_name(settings):
     require_tables(settings, [GOLD_IMAGE_CLASS_COUNTS])
     replace_set(settings, "mnist", [5, 7], "k1")
     replace_set(settings, "cifar10", [3], "k2")
-    first = day_fingerprints(load(settings, GOLD_IMAGE_CLASS_COUNTS), "dataset", ["mnist", "cifar10", "digits"])
+    first = slice_fingerprints(load(settings, GOLD_IMAGE_CLASS_COUNTS), "dataset", ["mnist", "cifar10", "digits"])
     replace_set(settings, "mnist", [6], "k3")
     iceberg = load(settings, GOLD_IMAGE_CLASS_COUNTS)
     last = last_replacements(iceberg)
-    assert {name: last[name].day_key for name in last} == {"mnist": "k3", "cifar10": "k2"}
-    assert rows_per_day(iceberg, "dataset") == {"mnist": 1, "cifar10": 1}
-    assert published_days(iceberg, "dataset") == ["cifar10", "mnist"]
-    second = day_fingerprints(iceberg, "dataset", ["mnist", "cifar10", "digits"])
+    assert {name: last[name].slice_key for name in last} == {"mnist": "k3", "cifar10": "k2"}
+    assert rows_per_slice(iceberg, "dataset") == {"mnist": 1, "cifar10": 1}
+    assert published_slices(iceberg, "dataset") == ("cifar10", "mnist")
+    second = slice_fingerprints(iceberg, "dataset", ["mnist", "cifar10", "digits"])
     assert set(first) == set(second) == {"mnist", "cifar10"}
     assert (second["cifar10"] == first["cifar10"], second["mnist"] == first["mnist"]) == (True, False)
     old = [s.snapshot_id for s in iceberg.snapshots() if s.snapshot_id != iceberg.current_snapshot().snapshot_id]
     iceberg.maintenance.expire_snapshots().by_ids(old).commit()
-    expired = day_fingerprints(load(settings, GOLD_IMAGE_CLASS_COUNTS), "dataset", ["cifar10"])
+    expired = slice_fingerprints(load(settings, GOLD_IMAGE_CLASS_COUNTS), "dataset", ["cifar10"])
     assert expired["cifar10"].startswith("files:")
 
 
 def test_rows_per_day_of_a_table_that_was_emptied_are_none(settings):
     require_tables(settings, [CORRELATIONS])
-    assert rows_per_day(load(settings, CORRELATIONS), "event_date") == {}
+    assert rows_per_slice(load(settings, CORRELATIONS), "event_date") == {}
     publish(settings, MONDAY, [("a", "b")], "k1")
     publish(settings, MONDAY, [], "k2")  # as where no row was rejected
-    assert rows_per_day(load(settings, CORRELATIONS), "event_date") == {}
-    assert last_replacements(load(settings, CORRELATIONS))[MONDAY].day_key == "k2"
+    assert rows_per_slice(load(settings, CORRELATIONS), "event_date") == {}
+    assert last_replacements(load(settings, CORRELATIONS))[MONDAY].slice_key == "k2"
 
 
 def test_day_fingerprints_change_with_their_day_alone_and_survive_expiry(settings):
     require_tables(settings, [CORRELATIONS])
     days = [MONDAY, TUESDAY, WEDNESDAY]
-    assert day_fingerprints(load(settings, CORRELATIONS), "event_date", days) == {}
+    assert slice_fingerprints(load(settings, CORRELATIONS), "event_date", days) == {}
     publish(settings, MONDAY, [("a", "b")], "k1")
     publish(settings, TUESDAY, [("a", "b")], "k2")
-    first = day_fingerprints(load(settings, CORRELATIONS), "event_date", days)
+    first = slice_fingerprints(load(settings, CORRELATIONS), "event_date", days)
     assert set(first) == {MONDAY, TUESDAY}
     publish(settings, MONDAY, [("a", "b")], "k1")  # the same again is another content: its snapshot is
-    second = day_fingerprints(load(settings, CORRELATIONS), "event_date", days)
+    second = slice_fingerprints(load(settings, CORRELATIONS), "event_date", days)
     assert second[MONDAY] != first[MONDAY]
     assert second[TUESDAY] == first[TUESDAY]
 
     iceberg = load(settings, CORRELATIONS)
     old = [s.snapshot_id for s in iceberg.snapshots() if s.snapshot_id != iceberg.current_snapshot().snapshot_id]
     iceberg.maintenance.expire_snapshots().by_ids(old).commit()
-    expired = day_fingerprints(load(settings, CORRELATIONS), "event_date", days)
+    expired = slice_fingerprints(load(settings, CORRELATIONS), "event_date", days)
     assert expired[MONDAY] == second[MONDAY]
     assert expired[TUESDAY].startswith("files:")
-    assert day_fingerprints(load(settings, CORRELATIONS), "event_date", days) == expired
+    assert slice_fingerprints(load(settings, CORRELATIONS), "event_date", days) == expired
 
 
 def test_append_log_that_fails_says_so_in_one_line(settings, monkeypatch, caplog):

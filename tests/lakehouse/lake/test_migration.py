@@ -24,8 +24,9 @@ from expectations.rules import Suite
 from lakehouse.config.settings import Settings, read_settings
 from lakehouse.errors import BadInputError, ConflictError, UnavailableError
 from lakehouse.lake import migration
-from lakehouse.lake.catalog import append_log, day_fingerprints, load, read_log, rows_per_day
+from lakehouse.lake.catalog import append_log, load, read_log
 from lakehouse.lake.connection import open_catalog
+from lakehouse.lake.history import rows_per_slice, slice_fingerprints
 from lakehouse.lake.migration import Difference, compare, create_if_missing, migrate, migrate_table, require_tables
 from lakehouse.lake.scans import pin, pin_current
 from lakehouse.lake.schema import arrow_table, iceberg_type, partition_spec, spelled_type
@@ -217,8 +218,8 @@ def test_rows_before_and_after_a_rename_are_counted_by_partition(home: Settings,
     migrate_table(iceberg, table)
     later = {**row_of(table), "event_date": date(2024, 8, 9)}
     iceberg.append(arrow_table(table, [later, row_of(table)]))
-    assert rows_per_day(iceberg, "event_date") == {date(2024, 8, 8): 2, date(2024, 8, 9): 1}
-    assert day_fingerprints(iceberg, "event_date", [date(2024, 8, 8)]).keys() == {date(2024, 8, 8)}
+    assert rows_per_slice(iceberg, "event_date") == {date(2024, 8, 8): 2, date(2024, 8, 9): 1}
+    assert slice_fingerprints(iceberg, "event_date", [date(2024, 8, 8)]).keys() == {date(2024, 8, 8)}
 
 
 def test_migrate_adds_moves_and_renames_in_one_commit(home: Settings, make: Any) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lakehouse.lake.catalog import DAYS, read_log
+from lakehouse.lake.catalog import read_log
+from lakehouse.lake.history import SLICES
 from lakehouse.tables.energy import (
     BRONZE_POWER_READINGS,
     GOLD_LOAD_HOURLY,
@@ -174,8 +175,8 @@ def test_a_corrected_day_recomputes_the_later_days_that_look_back_on_it_and_no_o
     assert run_pipeline(lake.request([first_day], is_replacing=True)) == 0
     look_back = load_hourly.LOOK_BACK_DAYS
     last = first_day + timedelta(days=look_back)
-    assert lake.snapshots(SILVER_POWER_READINGS)[0][DAYS] == str(first_day)
-    assert lake.snapshots(GOLD_LOAD_HOURLY)[0][DAYS] == f"{first_day}..{last}"
+    assert lake.snapshots(SILVER_POWER_READINGS)[0][SLICES] == str(first_day)
+    assert lake.snapshots(GOLD_LOAD_HOURLY)[0][SLICES] == f"{first_day}..{last}"
 
     scratch = make_lake("scratch")
     uci_file(scratch.landing, corrected)

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import polars as pl
-import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
+from spark_jobs.engine.month_files import stage_rows
 
-from lakehouse.lake.catalog import day_fingerprints, load, rows_per_day
-from lakehouse.lake.migration import migrate, migrate_table, require_tables
-from lakehouse.lake.scans import pin
+from lakehouse.lake.catalog import load
+from lakehouse.lake.history import rows_per_slice, slice_fingerprints
+from lakehouse.lake.migration import migrate
 from lakehouse.lake.schema import arrow_table
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY
-from lakehouse.tables.finance import GOLD_RETURN_CORRELATIONS_1D
-from spark_jobs.engine.month_files import stage_rows
-from spark_jobs.engine.stage import Branch, DataFile, stage_files, stage_frame, whole_months
-from spark_jobs.layers.convert import target_of, with_field_ids
+from spark_jobs.engine.stage import Branch, stage_frame, whole_months
 
 NAMES = ("meter_id", "event_date", "hour_start", "occurrence", "load_kw")
 MARCH_30, MARCH_31, APRIL_1 = date(2024, 3, 30), date(2024, 3, 31), date(2024, 4, 1)
@@ -76,9 +71,9 @@ def test_stage_replaces_days_within_their_months(lake, put):
     ]
     branch.java_table().manageSnapshots().fastForwardBranch("main", "audit_test").commit()
     iceberg = load(lake.settings, GOLD_LOAD_HOURLY)
-    assert rows_per_day(iceberg, "event_date") == {MARCH_31: 1, APRIL_1: 1}
+    assert rows_per_slice(iceberg, "event_date") == {MARCH_31: 1, APRIL_1: 1}
     replaced_last = {snapshot.snapshot_id for snapshot in iceberg.snapshots()}
-    prints = day_fingerprints(iceberg, "event_date", [MARCH_31, APRIL_1, date(2024, 5, 1)])
+    prints = slice_fingerprints(iceberg, "event_date", [MARCH_31, APRIL_1, date(2024, 5, 1)])
     assert {day: int(text.partition("@")[2]) in replaced_last for day, text in prints.items()} == {
         MARCH_31: True,
         APRIL_1: True,
@@ -105,45 +100,3 @@ def test_whole_months_selects_the_months_of_the_days(spark, days, selected):
     for found in (pl.from_arrow(in_spark.toArrow()), in_polars):
         days_found = found["event_date"]
         assert [(days_found.min(), days_found.max(), len(days_found))] == selected
-
-
-def test_staging_onto_a_table_whose_columns_were_renamed_finds_what_it_replaces(lake):
-    names = {"event_date": "day", "instrument_id_a": "first_id"}  # the partition, and the first of the sort order
-    table = GOLD_RETURN_CORRELATIONS_1D
-    columns = [replace(c, name=names[c.name], formerly=(c.name,)) if c.name in names else c for c in table.columns]
-    renamed = replace(
-        table,
-        columns=tuple(columns),
-        primary_key=tuple(names.get(name, name) for name in table.primary_key),
-        sorted_by=tuple(names.get(name, name) for name in table.sorted_by),
-        partitioned_by=("day",),
-        replaced_by="day",
-    )
-
-    def pairs(declared, *values):
-        return arrow_table(declared, [dict(zip(declared.column_names, value, strict=False)) for value in values])
-
-    require_tables(lake.settings, [table])
-    load(lake.settings, table).append(
-        pairs(table, (MARCH_30, "a", "b"), (MARCH_31, "a", "b"), (MARCH_31, "a", "c"), (APRIL_1, "a", "b"))
-    )
-    migrate_table(load(lake.settings, table), renamed)
-    days = [MARCH_31, APRIL_1]
-    branch = Branch(lake.spark, renamed, "audit_test", "run", "key", dict.fromkeys(days, "k"), datetime.now(UTC))
-    lake.spark.sql(f"ALTER TABLE {renamed.full_name} CREATE BRANCH audit_test")
-    stage_frame(branch, lake.spark.createDataFrame(pairs(renamed, (MARCH_31, "a", "d"))), [MARCH_31])
-
-    target = target_of(lake.settings, renamed, "run", branch.started_at)
-    path = f"{target.location}/data/day={APRIL_1}/new.parquet"
-    rows = pairs(renamed, (APRIL_1, "a", "e"))
-    Path(path.removeprefix("file://")).parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(rows.cast(with_field_ids(rows.schema, target.field_ids)), path.removeprefix("file://"))
-    stage_files(branch, [DataFile(path, f"day={APRIL_1}")], [APRIL_1], replaces=True)
-
-    branch.java_table().manageSnapshots().fastForwardBranch("main", "audit_test").commit()
-    found = load(lake.settings, renamed)
-    assert rows_per_day(found, "day") == {MARCH_30: 1, MARCH_31: 1, APRIL_1: 1}
-    expected = [(MARCH_30, "a", "b"), (MARCH_31, "a", "d"), (APRIL_1, "a", "e")]
-    read = lake.spark.table(renamed.full_name).select(*renamed.column_names[:3])
-    assert sorted(map(tuple, read.collect())) == expected
-    assert sorted(pin(found, lake.settings).rows().select(renamed.column_names[:3]).collect().rows()) == expected

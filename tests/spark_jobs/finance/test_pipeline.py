@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pyarrow.compute as pc
 
-from lakehouse.lake.catalog import DAYS, read_log
+from lakehouse.lake.catalog import read_log
+from lakehouse.lake.history import SLICES
 from lakehouse.tables.finance import (
     BRONZE_TRADES,
     GOLD_BARS_1M,
@@ -78,7 +79,7 @@ def test_pipeline_makes_every_table_goes_on_past_a_damaged_file_and_does_nothing
     assert run_pipeline(lake.request([NEXT_DAY])) == 0
     for table in (*MADE, GOLD_RETURN_CORRELATIONS_1D):
         if table.replaced_by is not None:
-            assert lake.snapshots(table)[0][DAYS] == str(NEXT_DAY), table.identifier
+            assert lake.snapshots(table)[0][SLICES] == str(NEXT_DAY), table.identifier
     assert lake.main(GOLD_INSTRUMENTS) == before["gold.instruments"]
 
 

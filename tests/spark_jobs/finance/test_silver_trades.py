@@ -10,7 +10,8 @@ import polars as pl
 import pyarrow.compute as pc
 import pytest
 
-from lakehouse.lake.catalog import DAYS, read_log
+from lakehouse.lake.catalog import read_log
+from lakehouse.lake.history import SLICES
 from lakehouse.tables.finance import BRONZE_TRADES, SILVER_TRADES, SILVER_TRADES_REJECTED
 from lakehouse.tables.logs import FILE_BALANCES, RUNS
 from lakehouse.tables.manifest import BRONZE_FILES
@@ -198,7 +199,7 @@ def test_silver_trades_keeps_equal_rows_without_id_and_splits_a_local_day_by_utc
         *((monday, opening, line, None, first, Decimal(100), "0", False) for line in (1, 2, 3)),
         (tuesday, datetime(2013, 10, 8, tzinfo=UTC), 4, None, last, Decimal(5), "20000008", True),
     ]
-    assert lake.snapshots(SILVER_TRADES)[0][DAYS] == "2013-10-07..2013-10-08"
+    assert lake.snapshots(SILVER_TRADES)[0][SLICES] == "2013-10-07..2013-10-08"
 
 
 def test_silver_trades_of_parts_of_a_day_without_ids_are_all_kept(lake):
@@ -289,7 +290,7 @@ def test_silver_trades_do_not_depend_on_the_order_of_deliveries(make_lake, binan
         assert forward.digest(table) == backward.digest(table) == at_once.digest(table)
     assert at_once.rows(SILVER_TRADES).num_rows == 11
     late = backward.snapshots(SILVER_TRADES)[0]
-    assert late[DAYS] == "2024-08-07..2024-08-08"  # the last delivery, of the first day, left the later days alone
+    assert late[SLICES] == "2024-08-07..2024-08-08"  # the last delivery, of the first day, left the later days alone
 
 
 def test_silver_trades_after_a_correction_equal_those_of_the_corrected_file_alone(make_lake, binance_zip):

@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 import pytest
 
 from lakehouse.errors import ExitCode
-from lakehouse.lake.catalog import DAYS, read_log
+from lakehouse.lake.catalog import read_log
+from lakehouse.lake.history import SLICES
 from lakehouse.tables.finance import BRONZE_QUOTES, BRONZE_TRADES
 from lakehouse.tables.logs import RUNS
 from lakehouse.tables.manifest import BRONZE_FILES
@@ -97,7 +98,7 @@ def test_bronze_reads_each_file_once(lake, binance_zip):
     assert (lake.main(BRONZE_TRADES), lake.main(BRONZE_FILES), outcomes(lake)) == (None, None, [])
 
     assert lake.run(bronze_trades.JOB, [DAY]).days == (DAY,)
-    assert lake.snapshots(BRONZE_TRADES)[0][DAYS] == "2024-08-08"
+    assert lake.snapshots(BRONZE_TRADES)[0][SLICES] == "2024-08-08"
     before = (lake.main(BRONZE_TRADES), lake.main(BRONZE_FILES))
     shutil.copy(path, lake.landing / "BTCUSDT-trades-2024-08-08.zip")  # the same bytes in another folder
     again = lake.run(bronze_trades.JOB, [DAY])
@@ -106,7 +107,7 @@ def test_bronze_reads_each_file_once(lake, binance_zip):
 
     late = lake.run(bronze_trades.JOB)
     assert late.days == (NEXT_DAY,)
-    assert lake.snapshots(BRONZE_TRADES)[0][DAYS] == "2024-08-09"
+    assert lake.snapshots(BRONZE_TRADES)[0][SLICES] == "2024-08-09"
     assert lake.rows(BRONZE_TRADES).num_rows == 8
     assert outcomes(lake) == [
         ("finance.bronze_trades", "published", 0, 5),

@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
+from spark_jobs.layers.silver_files import Piece, cut_pieces
 
 from lakehouse.lake.catalog import read_log
 from lakehouse.lake.scans import pin_current
 from lakehouse.tables.finance import BRONZE_TRADES, SILVER_TRADES, SILVER_TRADES_REJECTED
 from lakehouse.tables.logs import FILE_BALANCES
 from spark_jobs.engine import day_files
+from spark_jobs.engine.manifest import Entry
 from spark_jobs.finance import bronze_trades, silver_trades
 from spark_jobs.layers import silver, silver_files
-from spark_jobs.layers.manifest import Entry
 from spark_jobs.layers.silver import line_difference
-from spark_jobs.layers.silver_files import Piece, cut_pieces
 
 DAY = date(2024, 8, 8)
 NEXT_DAY = date(2024, 8, 9)

@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime
 import pytest
 
 from lakehouse.errors import BadInputError
-from spark_jobs.layers import manifest
-from spark_jobs.layers.manifest import Entry, is_settled, merge, touched_event_days
+from spark_jobs.engine import manifest
+from spark_jobs.engine.manifest import Entry, is_settled, merge, touched_event_days
 
 DAY = date(2024, 8, 8)
 A, B, C = "a" * 64, "b" * 64, "c" * 64

@@ -7,7 +7,7 @@ file that was replaced comes back only when the one that replaced it has left th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -15,10 +15,10 @@ from typing import Any
 from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError
 from lakehouse.lake.scans import pin_current
-from lakehouse.slices import NO_DAY
+from lakehouse.slices import Slice, in_order
 from lakehouse.tables.manifest import BRONZE_FILES
 
-UNKNOWN_DAY = NO_DAY
+UNKNOWN_DAY = date(1970, 1, 1)
 """Delivery day of an unreadable file whose day would have stood in its content."""
 
 
@@ -53,6 +53,16 @@ class Entry:
         """What changes with the bytes and with how they were read."""
         return f"{self.source_sha256} as {self.read_as}" if self.read_as else self.source_sha256
 
+    @property
+    def line_subject(self) -> str:
+        """What its lines are about in silver: an instrument, a meter, or the set that a split belongs to."""
+        return self.instrument_id if self.event_dates else self.instrument_id.partition(".")[0]
+
+    @property
+    def slices(self) -> tuple[Slice, ...]:
+        """The slices that its rows belong to in silver: event days, or the image set that the subject names."""
+        return self.event_dates or (self.instrument_id.partition(".")[0],)
+
     def as_row(self) -> tuple[Any, ...]:
         """The values in the order of the declared columns."""
         return (
@@ -70,11 +80,29 @@ def read_manifest(settings: Settings) -> list[Entry]:
     return [Entry(**{**values, "event_dates": tuple(values["event_dates"])}) for values in entries]
 
 
-def touched_event_days(settings: Settings, delivery_days: Iterable[date], datasets: Iterable[str]) -> tuple[date, ...]:
-    """Return the event days of every delivery of some days, replaced ones too."""
-    wanted, kinds = set(delivery_days), set(datasets)
-    touched = [each for each in read_manifest(settings) if each.delivery_date in wanted and each.dataset in kinds]
-    return tuple(sorted({day for entry in touched for day in entry.event_dates}))
+def touched_slices(settings: Settings, delivered: Iterable[Slice], datasets: Iterable[str]) -> tuple[Slice, ...]:
+    """Return the slices that every delivery of some delivery days or image sets touches, replaced ones too."""
+    wanted, kinds = set(delivered), set(datasets)
+    touched = [each for each in read_manifest(settings) if each.dataset in kinds]
+    return in_order(
+        part
+        for entry in touched
+        for part in entry.slices
+        if (part if isinstance(part, str) else entry.delivery_date) in wanted
+    )
+
+
+def files_of(
+    entries: Iterable[Entry], parts: Collection[tuple[Slice, str]]
+) -> dict[tuple[Slice, str], tuple[str, ...]]:
+    """Return the paths of the accepted files that each part (slice, subject) came from."""
+    files: dict[tuple[Slice, str], set[str]] = {part: set() for part in parts}
+    for entry in entries:
+        if entry.verdict == "accepted":
+            subjects = (entry.instrument_id, entry.instrument_id.partition(".")[0])  # a set's splits are one part
+            for part in {(each, subject) for each in entry.slices for subject in subjects} & set(parts):
+                files[part].add(entry.source_file)
+    return {part: tuple(sorted(paths)) for part, paths in files.items()}
 
 
 def accepted(entries: Iterable[Entry], dataset: str) -> list[Entry]:

@@ -1,10 +1,14 @@
-"""Trades of one event day become one-minute bars, in Polars: sums by minute, a complete grid, closes carried on."""
+"""Trades of one event day become one-minute bars: sums by minute, a complete grid, closes carried on.
+
+The state that an instrument carries from day to day is its last traded close and the day of it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 import polars as pl
 
@@ -30,6 +34,35 @@ PRICE = pl.Decimal(18, 8)
 VOLUME = pl.Decimal(28, 8)
 LARGEST_SUM = 1.7e38
 """Of price times size in units of 10^-16: what 127 bits hold."""
+
+
+class Close(NamedTuple):
+    """An instrument's last close, and the day that it is of."""
+
+    day: date
+    close: Decimal
+
+
+def make_bars(
+    trades: pl.DataFrame, closes: Mapping[str, Close], sessions: pl.DataFrame, day: date
+) -> tuple[pl.DataFrame, Mapping[str, Close]]:
+    """Build gold.bars_1m, without _ingested_at, from all of some instruments' trades of a day, and their last closes.
+
+    `closes` are those to carry into the day, `sessions` as `complete_minutes` takes them.
+    """
+    bars = complete_minutes(
+        aggregate_minutes(trades), day, sessions, {name: each.close for name, each in closes.items()}
+    )
+    traded = (
+        bars.filter(~pl.col("is_filled")).group_by("instrument_id", maintain_order=True).agg(pl.col("close").last())
+    )
+    return bars, {name: Close(day, close) for name, close in traded.rows()}
+
+
+def survey_closes(trades: pl.LazyFrame, day: date) -> Mapping[str, Close | None]:
+    """Find each instrument's close of a day; None if all its trades are outliers, so that it carries the one before."""
+    closes = last_prices(trades).select("instrument_id", "close").rows()
+    return {name: None if close is None else Close(day, close) for name, close in closes}
 
 
 def last_prices(trades: pl.LazyFrame) -> pl.DataFrame:
