@@ -68,7 +68,7 @@ lint: setup-dev ## ruff, mypy, import-linter, sqlfluff
 	@$(BIN)/lint-imports
 	@$(BIN)/sqlfluff lint --nocolor --disable-progress-bar sql
 
-docs: setup ## docs/data-dictionary.md from the table declarations
+docs: setup ## docs/data-dictionary.md and docs/settings.md from the declarations
 	@$(BIN)/python -m lakehouse.docs.dictionary
 
 doctor: setup ## what is missing or wrong here, with the line that mends it

@@ -4,7 +4,7 @@
 Meter files to hourly loads with features, forecasts of every champion, and the models that are trained on them.
 
 **Schedule.** Daily 01:00 UTC: the last civil day and the day so far. Forecasts each time; with
-`LAKEHOUSE_FORECAST_SCHEDULE=monthly` only in the first run of a month, with `quarter_hourly` the whole Dag runs every
+`LAKEHOUSE_ENERGY_SCHEDULE=monthly` only in the first run of a month, with `quarter_hourly` the whole Dag runs every
 15 minutes, with `manual` only when it is triggered. A model is trained in the first run after the `retrain` of its YAML
 (UTC); otherwise its `due` task is skipped and says why. No catch-up; one run at a time, since features look back four
 weeks.
@@ -34,16 +34,16 @@ from dags.common.defaults import START, default_args
 from dags.common.forecast import ForecastOperator
 from dags.common.notices import deadline
 from dags.common.report import report_task
-from dags.common.schedules import FROM_YESTERDAY, MACROS, Schedule, day_params, retrain_param
+from dags.common.schedules import FROM_YESTERDAY, MACROS, Schedule, chosen_schedule, day_params, retrain_param
 from dags.common.spark_job import SparkJobOperator
 from dags.common.training import model_groups, read_configs
-from lakehouse.config.settings import settings
 
 DAILY = "0 1 * * *"
 FORECAST_CRONS = {"daily": DAILY, "monthly": "0 1 1 * *", "quarter_hourly": "*/15 * * * *", "manual": DAILY}
-FORECASTS = FORECAST_CRONS[settings().forecast_schedule]
-CRONS = {"daily": (DAILY,), "monthly": (DAILY,), "quarter_hourly": (FORECASTS,), "manual": ()}
-SCHEDULE = Schedule(CRONS[settings().forecast_schedule])
+CRONS = {"daily": (DAILY,), "monthly": (DAILY,), "quarter_hourly": (FORECAST_CRONS["quarter_hourly"],), "manual": ()}
+CHOICE = chosen_schedule("energy", CRONS)
+FORECASTS = FORECAST_CRONS[CHOICE]
+SCHEDULE = Schedule(CRONS[CHOICE])
 
 with DAG(
     dag_id="energy_forecast",

@@ -33,14 +33,13 @@ from airflow.sdk import DAG
 from dags.common.defaults import START, default_args
 from dags.common.notices import deadline
 from dags.common.report import report_task
-from dags.common.schedules import FROM_YESTERDAY, MACROS, Schedule, day_params, retrain_param
+from dags.common.schedules import FROM_YESTERDAY, MACROS, Schedule, chosen_schedule, day_params, retrain_param
 from dags.common.spark_job import SparkJobOperator
 from dags.common.training import model_groups, read_configs
-from lakehouse.config.settings import settings
 
 CRONS = {"daily": ("30 16 * * *", "0 2 * * 0"), "quarter_hourly": ("*/15 * * * *",), "manual": ()}
 BY_DELIVERY = (*FROM_YESTERDAY, "--by-delivery")
-SCHEDULE = Schedule(CRONS[settings().finance_schedule], "America/New_York")
+SCHEDULE = Schedule(CRONS[chosen_schedule("finance", CRONS)], "America/New_York")
 
 with DAG(
     dag_id="finance_tick",

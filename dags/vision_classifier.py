@@ -31,15 +31,14 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from dags.common.defaults import START, default_args
 from dags.common.notices import deadline
-from dags.common.schedules import MACROS, Schedule, retrain_param
+from dags.common.schedules import MACROS, Schedule, chosen_schedule, retrain_param
 from dags.common.spark_job import SparkJobOperator
 from dags.common.training import EVERY_RUN, BadConfiguration, model_groups, read_configs
-from lakehouse.config.settings import settings
 from lakehouse.tables.vision import SHIPPED_SETS, gold_images
 from ml.config import ModelConfig
 
 CRONS = {"manual": (), "weekly": ("0 3 * * 0",)}
-SCHEDULE = Schedule(CRONS[settings().vision_schedule])
+SCHEDULE = Schedule(CRONS[chosen_schedule("vision", CRONS)])
 DATASETS = Param(
     ["mnist", "cifar10"],
     type="array",

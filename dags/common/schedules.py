@@ -6,7 +6,7 @@ each of its ticks, so that no tick is lost and none counts twice, whatever the t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +14,9 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import MultipleCronTriggerTimetable, Param
 from croniter import croniter
+
+from lakehouse.config.settings import settings
+from lakehouse.errors import BadInputError
 
 ONE_DAY = timedelta(days=1)
 
@@ -44,6 +47,20 @@ class Schedule:
         # One second later, so that a tick at the very moment of the run counts
         tick: datetime = croniter(cron, local + timedelta(seconds=1)).get_prev(datetime)
         return tick.astimezone(UTC) > self.previous(run)
+
+
+def chosen_schedule(domain: str, choices: Collection[str]) -> str:
+    """Return which of a Dag's schedules LAKEHOUSE_<DOMAIN>_SCHEDULE names, or the first where it is not set.
+
+    Raises:
+        BadInputError: the Dag has no such schedule; Airflow shows it as the Dag's import error.
+    """
+    choice = settings().schedules.get(domain, next(iter(choices)))
+    if choice not in choices:
+        raise BadInputError(
+            f"LAKEHOUSE_{domain.upper()}_SCHEDULE: expected one of {', '.join(choices)}, found {choice!r}"
+        )
+    return choice
 
 
 def run_moment(dag_run: Any) -> datetime:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from lakehouse.config.project import ROOT
+from lakehouse.config.project import ROOT, pipelines
 from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError, LakehouseError
 from lakehouse.install.spark_home import submit_command, submit_environment
@@ -33,10 +33,10 @@ def find_pipeline(domain: str) -> Path:
     Raises:
         BadInputError: the domain has none.
     """
-    pipelines = {path.parent.name: path for path in sorted((ROOT / "spark_jobs").glob("*/pipeline.py"))}
-    if domain not in pipelines:
-        raise BadInputError(f"no domain {domain!r}; there are {', '.join(pipelines) or 'none'}")
-    return pipelines[domain]
+    known = pipelines()
+    if domain not in known:
+        raise BadInputError(f"no domain {domain!r}; there are {', '.join(known) or 'none'}")
+    return known[domain]
 
 
 def spark_submit(script: Path, arguments: Sequence[str]) -> int:

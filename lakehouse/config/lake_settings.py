@@ -6,59 +6,63 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import quote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings
 
+from lakehouse.config.environment import variable_of
 from lakehouse.config.generated import read_addresses
-from lakehouse.config.project import ROOT
-
-DEFAULT_HOME = ROOT / "lakehouse-home"
-"""Beside the packages, so that every working directory sees the same state."""
+from lakehouse.config.project import DEFAULT_HOME
 
 
-class LakeSettings(BaseModel):
-    """Catalog and store. Embedded needs none of them; stack takes what nobody gave from `up`."""
+class LakeSettings(BaseSettings):
+    """Tables: profile, catalog and store. Embedded needs none of them; stack takes what nobody gave from `up`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    profile: Literal["embedded", "stack"] = "embedded"
+    profile: Literal["embedded", "stack"] = Field(
+        default="embedded",
+        description="embedded: everything is a file below the home; stack: PostgreSQL, an S3 store, MLflow and Trino.",
+    )
     home: Path = Field(default=DEFAULT_HOME, description="Folder of all state.")
-    warehouse: str = Field(default="", description="Root of the tables' files; default file://<home>/warehouse.")
+    warehouse: str = Field(default="", description="Root of the tables' files. Empty: `file://<home>/warehouse`.")
 
     catalog_type: Literal["jdbc", "rest"] = Field(
-        default="jdbc",
-        description="jdbc: a database, SQLite or PostgreSQL; rest: a server of Iceberg's REST.",
+        default="jdbc", description="jdbc: a database, SQLite or PostgreSQL; rest: a server of Iceberg's REST protocol."
     )
-    catalog_host: str = "127.0.0.1"
-    catalog_port: int = Field(default=5432, ge=1, le=65535)
-    catalog_database: str = "iceberg"
-    catalog_user: str = "iceberg"
-    catalog_password: SecretStr = SecretStr("")
+    catalog_host: str = Field(default="127.0.0.1", description="PostgreSQL: host of the catalog.")
+    catalog_port: int = Field(default=5432, ge=1, le=65535, description="PostgreSQL: port of the catalog.")
+    catalog_database: str = Field(default="iceberg", description="PostgreSQL: database of the catalog.")
+    catalog_user: str = Field(default="iceberg", description="PostgreSQL: login of the catalog.")
+    catalog_password: SecretStr = Field(default=SecretStr(""), description="PostgreSQL: password of the catalog.")
     catalog_uri: str = Field(default="", description="REST: URL of the catalog, without /v1.")
     catalog_warehouse: str = Field(
-        default="", description="REST: the server's own name of the warehouse, where it keeps several."
+        default="", description="REST: the server's own name of the warehouse, if it keeps several."
     )
     catalog_token: SecretStr = Field(default=SecretStr(""), description="REST: bearer token.")
     catalog_credential: SecretStr = Field(
         default=SecretStr(""), description="REST: client-id:client-secret, exchanged for tokens by OAuth2."
     )
     catalog_oauth2_uri: str = Field(
-        default="", description="REST: where a credential is exchanged; default <catalog_uri>/v1/oauth/tokens."
+        default="",
+        description="REST: URL at which the credential is exchanged. Empty: `<catalog_uri>/v1/oauth/tokens`.",
     )
 
-    s3_endpoint: str = Field(default="", description="URL of the S3-compatible store; empty for AWS itself.")
-    s3_region: str = "us-east-1"
-    s3_access_key_id: str = ""
-    s3_secret_access_key: SecretStr = SecretStr("")
+    s3_endpoint: str = Field(default="", description="URL of the S3-compatible store. Empty: AWS itself.")
+    s3_region: str = Field(default="us-east-1", description="Region of the store.")
+    s3_access_key_id: str = Field(
+        default="", description="Key for the store. Empty: the keys that the environment or the machine has."
+    )
+    s3_secret_access_key: SecretStr = Field(
+        default=SecretStr(""), description="Secret of `LAKEHOUSE_S3_ACCESS_KEY_ID`."
+    )
 
     @model_validator(mode="after")
     def _one_catalog(self) -> Self:
         """Refuse what contradicts itself; no value is repeated, since it may hold a secret."""
         given = {name for name in REST_SETTINGS if _text(getattr(self, name))}
         if self.catalog_type == "jdbc" and given:
-            raise ValueError(f"{_variable(min(given))} is for LAKEHOUSE_CATALOG_TYPE=rest, found jdbc")
+            raise ValueError(f"{variable_of(min(given))} is for LAKEHOUSE_CATALOG_TYPE=rest, found jdbc")
         if self.catalog_type == "rest":
             if jdbc := self.model_fields_set & set(JDBC_SETTINGS):
-                raise ValueError(f"{_variable(min(jdbc))} is for LAKEHOUSE_CATALOG_TYPE=jdbc, found rest")
+                raise ValueError(f"{variable_of(min(jdbc))} is for LAKEHOUSE_CATALOG_TYPE=jdbc, found rest")
             for name in ("catalog_uri", "catalog_oauth2_uri"):
                 _require_plain_url(name, getattr(self, name), is_needed=name == "catalog_uri")
             if {"catalog_token", "catalog_credential"} <= given:
@@ -157,10 +161,6 @@ def _text(value: str | SecretStr) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
-def _variable(name: str) -> str:
-    return f"LAKEHOUSE_{name.upper()}"
-
-
 def _require_plain_url(name: str, value: str, *, is_needed: bool) -> None:
     """Demand http or https and a host, and no login in it: an address is printed."""
     if not value and not is_needed:
@@ -172,9 +172,9 @@ def _require_plain_url(name: str, value: str, *, is_needed: bool) -> None:
         is_url = False
     if not is_url:
         raise ValueError(
-            f"{_variable(name)}: expected a URL like https://host/catalog, found {'another' if value else 'none'}"
+            f"{variable_of(name)}: expected a URL like https://host/catalog, found {'another' if value else 'none'}"
         )
     if parts.username or parts.password:
         raise ValueError(
-            f"{_variable(name)}: expected no login in the URL; give LAKEHOUSE_CATALOG_CREDENTIAL or _TOKEN"
+            f"{variable_of(name)}: expected no login in the URL; give LAKEHOUSE_CATALOG_CREDENTIAL or _TOKEN"
         )

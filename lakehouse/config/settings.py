@@ -1,106 +1,74 @@
-"""The one settings object: defaults of the embedded profile, each overridable by a LAKEHOUSE_… environment variable."""
+"""The one settings object: defaults of the embedded profile, each overridable by a LAKEHOUSE_… environment variable.
+
+docs/settings.md lists them, written from the fields here by `make docs`.
+"""
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import SettingsConfigDict
 
-from lakehouse.config.generated import generated_settings
-from lakehouse.config.lake_settings import DEFAULT_HOME, LakeSettings
-from lakehouse.config.project import ROOT, is_whole
+from lakehouse.config.environment import (
+    PREFIX,
+    SCHEDULES,
+    Environment,
+    Generated,
+    refuse_unknown_variables,
+    variable_of,
+)
+from lakehouse.config.lake_settings import LakeSettings
+from lakehouse.config.project import absolute_home
+from lakehouse.config.service_settings import ServiceSettings
 from lakehouse.errors import BadInputError
 from lakehouse.tables.model import CATALOG
 
-PREFIX = "LAKEHOUSE_"
-TEST_VARIABLES = frozenset({"LAKEHOUSE_REAL_DATA"})
-"""Read by tests alone, so no field; set in an environment they must not be refused."""
 
+class Settings(LakeSettings, ServiceSettings):
+    """Jobs: what they read and how they run, and how long what they leave behind is kept."""
 
-class Settings(LakeSettings):
-    """Where state lives and how to reach it; catalog and store are in lake_settings."""
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
 
     landing: str = Field(
-        default="", description="Where files land: a folder or s3://bucket/prefix; default <home>/landing."
+        default="", description="Where files land: a folder or `s3://bucket/prefix`. Empty: `<home>/landing`."
     )
     dialects: str = Field(
-        default="", description="Where dialects of meter files are declared; default <landing>/dialects."
+        default="", description="Folder of your dialects of meter files. Empty: `<landing>/dialects`."
     )
-    image_sets: str = Field(
-        default="", description="Where a user's image sets are declared; default <landing>/image_sets."
+    image_sets: str = Field(default="", description="Folder of your image sets. Empty: `<landing>/image_sets`.")
+    spark_master: str = Field(
+        default="local[*]", description="Where Spark runs; the option --master of spark-submit overrides it."
     )
-    spark_master: str = Field(default="local[*]", description="spark-submit's --master wins over it.")
-    driver_memory: str = Field(default="4g", pattern=r"^[1-9][0-9]*[mg]$")
-    shuffle_partitions: int = Field(default=8, ge=1, description="A few times the cores of the whole cluster.")
-
-    mlflow_tracking: str = Field(
-        default="", description="MLflow's store of runs and versions; default sqlite:///<home>/mlflow/mlflow.db."
+    driver_memory: str = Field(
+        default="4g", pattern=r"^[1-9][0-9]*[mg]$", description="Memory of a job's driver, such as `800m` or `4g`."
     )
-    mlflow_artifacts: str = Field(
-        default="", description="Root of MLflow's files; default file://<home>/mlflow/artifacts."
+    shuffle_partitions: int = Field(
+        default=8, ge=1, description="Tasks of a shuffle: a few times the cores of the whole cluster."
     )
-    mlflow_user: str = Field(default="", description="Login at MLflow's server; empty where it asks for none.")
-    mlflow_password: SecretStr = SecretStr("")
-    failed_run_tag_max_age_days: int = Field(
-        default=7, ge=1, description="How long the tag of a training run without a registered version is kept."
+    publish_attempts: int = Field(
+        default=3, ge=1, description="How often a run stages its rows again when `main` moved meanwhile."
     )
-
-    airflow_port: int = Field(default=8080, ge=1024, le=65535, description="Airflow's pages; a free one if taken.")
-    mlflow_port: int = Field(default=5000, ge=1024, le=65535, description="MLflow's pages; a free one if taken.")
-    reports_port: int = Field(default=8081, ge=1024, le=65535, description="The quality pages; a free one if taken.")
-    airflow_bind: str = Field(default="127.0.0.1", description="Address that Airflow's pages listen on.")
-    airflow_address: str = Field(
-        default="", description="Where Airflow's processes reach its pages; default http://127.0.0.1:<its port>."
+    audit_branch_max_age_days: int = Field(
+        default=7, ge=1, description="How many days the branch of a failed audit is kept."
     )
-    postgres_host: str = Field(default="127.0.0.1", description="Stack: where Airflow's and MLflow's databases are.")
-    postgres_port: int = Field(default=15432, ge=1024, le=65535, description="Stack; a free one if taken.")
-    s3_port: int = Field(default=7070, ge=1024, le=65535, description="Stack; a free one if taken.")
-    trino_port: int = Field(default=18443, ge=1024, le=65535, description="Stack; a free one if taken.")
-    trino_host: str = "127.0.0.1"
-    trino_user: str = Field(default="", description="Login at a Trino elsewhere; ours has admin and analyst.")
-    trino_password: SecretStr = SecretStr("")
-    trino_certificate: str = Field(
-        default="", description="File with the certificate of a Trino elsewhere; empty: as this machine trusts."
-    )
-    airflow_tasks_at_once: int = Field(
-        default=2, ge=1, le=64, description="Tasks that run at once; each Spark job takes driver_memory."
-    )
-    retry_delay_seconds: int = Field(
-        default=60, ge=1, description="Before a task's first retry; doubled each time, half an hour at most."
-    )
-    finance_schedule: Literal["daily", "quarter_hourly", "manual"] = "daily"
-    forecast_schedule: Literal["daily", "monthly", "quarter_hourly", "manual"] = "daily"
-    maintenance_schedule: Literal["daily", "manual"] = "daily"
-    vision_schedule: Literal["manual", "weekly"] = "manual"
-    training_pods: bool = Field(
-        default=False, description="Training in Kubernetes pods, by Airflow's executor for them."
-    )
-    deadline_minutes: int = Field(default=360, ge=1, description="A Dag's run that takes longer raises a notice.")
-    log_max_age_days: int = Field(default=30, ge=1, description="How long logs of services and tasks are kept.")
-    task_logs: str = Field(
-        default="",
-        pattern=r"^(s3://[^/?#]+(/[^?#]*)?)?$",
-        description="Where logs of tasks are kept besides, s3://bucket/prefix at the store's endpoint.",
-    )
-    task_logs_access_key_id: str = Field(default="", description="Empty: the keys that the tables are written with.")
-    task_logs_secret_access_key: SecretStr = SecretStr("")
-
-    audit_branch_max_age_days: int = Field(default=7, ge=1, description="How long a failed audit's branch is kept.")
-    snapshot_max_age_days: int = Field(default=30, ge=1, description="How long snapshots without a tag are kept.")
+    snapshot_max_age_days: int = Field(default=30, ge=1, description="How many days a snapshot without a tag is kept.")
     orphan_file_min_age_days: int = Field(
-        default=3, ge=3, description="Files that no snapshot names are removed then; never below three days."
+        default=3,
+        ge=3,
+        description="Age in days from which a file that no snapshot names is removed; a running job's files are young.",
     )
-    publish_attempts: int = Field(default=3, ge=1, description="How often a run restages where main moved meanwhile.")
+    failed_run_tag_max_age_days: int = Field(
+        default=7, ge=1, description="How many days the tag of a training run without a registered version is kept."
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _absolute_home(cls, values: dict[str, object]) -> dict[str, object]:
-        values["home"] = _absolute(values.get("home"))
+        values["home"] = absolute_home(values.get("home"))
         return values
 
     @property
@@ -146,38 +114,27 @@ def read_settings(environment: Mapping[str, str], *, is_starting: bool = False) 
 
     Raises:
         BadInputError: a LAKEHOUSE_ variable is unknown, its value is not what the setting takes, or profile stack has
-            neither servers of its own nor given ones.
+            neither servers of its own nor given ones; one line that names each variable and repeats no value.
     """
-    names = {PREFIX + name.upper(): name for name in Settings.model_fields}
-    values: dict[str, str] = {}
-    for variable, value in environment.items():
-        if not variable.upper().startswith(PREFIX) or variable in TEST_VARIABLES:
-            continue
-        if variable not in names:
-            near = difflib.get_close_matches(variable, names, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(names))}"
-            raise BadInputError(f"{variable} is no setting{hint}")
-        values[names[variable]] = value
-    if values.get("profile") == "stack":
-        values |= generated_settings(_absolute(values.get("home")), values)
+    refuse_unknown_variables(Settings, environment)
+    sources = (Environment(Settings, environment), Generated(Settings))
     try:
-        found = Settings(**values)  # type: ignore[arg-type]  # pydantic turns the texts into the fields' types
+        # mypy knows only the fields as arguments, not those of BaseSettings
+        found = Settings(_build_sources=(sources, {}))  # type: ignore[call-arg]
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        where = f"{PREFIX}{str(first['loc'][0]).upper()}: " if first["loc"] else ""  # several together name themselves
-        raise BadInputError(where + first["msg"].removeprefix("Value error, ")) from None
+        found_wrong = [_complaint(item["loc"], item["msg"]) for item in error.errors(include_input=False)]
+        raise BadInputError("; ".join(found_wrong)) from None
     if not is_starting:
         _require_servers(found)
     return found
 
 
-def _absolute(home: object) -> Path:
-    if not home and not is_whole():
-        raise BadInputError(
-            f"LAKEHOUSE_HOME: expected the folder of all state, found none; lakehouse is installed in {ROOT}, apart "
-            "from the project's folder, so there is no default"
-        )
-    return Path(str(home or DEFAULT_HOME)).expanduser().absolute()
+def _complaint(location: tuple[int | str, ...], message: str) -> str:
+    words = message.removeprefix("Value error, ")
+    if not location:  # settings that contradict each other: the message names them
+        return words
+    field = f"{location[1]}_schedule" if location[0] == SCHEDULES else str(location[0])
+    return f"{variable_of(field)}: {words}"
 
 
 def _require_servers(found: Settings) -> None:
@@ -186,10 +143,10 @@ def _require_servers(found: Settings) -> None:
     Raises:
         BadInputError: one is not known.
     """
-    known = {"WAREHOUSE": found.warehouse}
+    known = {"warehouse": found.warehouse}
     if found.catalog_type == "jdbc":
-        known["CATALOG_PASSWORD"] = found.catalog_password.get_secret_value()
-    missing = [PREFIX + name for name, value in known.items() if not value]
+        known["catalog_password"] = found.catalog_password.get_secret_value()
+    missing = [variable_of(name) for name, value in known.items() if not value]
     if found.profile == "stack" and missing:
         raise BadInputError(
             f"profile stack needs {', '.join(missing)}, or the servers that `lakehouse up` starts below {found.home}"
@@ -207,4 +164,4 @@ def starting_settings() -> Settings:
     return read_settings(os.environ, is_starting=True)
 
 
-__all__ = ["CATALOG", "Settings", "read_settings", "settings", "starting_settings"]
+__all__ = ["CATALOG", "PREFIX", "Settings", "read_settings", "settings", "starting_settings"]

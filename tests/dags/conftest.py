@@ -51,7 +51,7 @@ def orchestra(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         "LAKEHOUSE_SHUFFLE_PARTITIONS": "2",
         "LAKEHOUSE_RETRY_DELAY_SECONDS": "1",
         "LAKEHOUSE_FINANCE_SCHEDULE": "manual",
-        "LAKEHOUSE_FORECAST_SCHEDULE": "manual",
+        "LAKEHOUSE_ENERGY_SCHEDULE": "manual",
         "LAKEHOUSE_MAINTENANCE_SCHEDULE": "manual",
         "LAKEHOUSE_DEADLINE_MINUTES": "1",
         "LAKEHOUSE_AIRFLOW_PORT": str(processes.choose_port(0)),

@@ -201,7 +201,7 @@ def test_home_of_another_account_is_one_line_that_says_what_to_do(lakehouse, mon
 
 def test_misspelled_setting_stops_every_command(lakehouse, monkeypatch):
     monkeypatch.setenv("LAKEHOUSE_HOMME", "/x")
-    assert lakehouse("tables") == (2, "", "error: LAKEHOUSE_HOMME is no setting; did you mean LAKEHOUSE_HOME?\n")
+    assert lakehouse("tables") == (2, "", "error: LAKEHOUSE_HOMME is not a setting; did you mean LAKEHOUSE_HOME?\n")
 
 
 def test_every_command_has_help_with_an_example(lakehouse):

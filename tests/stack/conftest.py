@@ -112,7 +112,7 @@ def stack() -> Iterator[Stack]:
         "LAKEHOUSE_SHUFFLE_PARTITIONS": "2",
         "LAKEHOUSE_RETRY_DELAY_SECONDS": "1",
         "LAKEHOUSE_FINANCE_SCHEDULE": "manual",
-        "LAKEHOUSE_FORECAST_SCHEDULE": "manual",
+        "LAKEHOUSE_ENERGY_SCHEDULE": "manual",
         "LAKEHOUSE_MAINTENANCE_SCHEDULE": "manual",
         # Small jobs end before a second compiler or a parallel collector pays
         "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",

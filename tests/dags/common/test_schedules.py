@@ -7,7 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from dags.common.schedules import Schedule, first_day, is_wanted, last_day_exclusive
+from dags.common import schedules
+from dags.common.schedules import Schedule, chosen_schedule, first_day, is_wanted, last_day_exclusive
+from lakehouse.config.settings import read_settings
+from lakehouse.errors import BadInputError
 
 FINANCE = Schedule(("30 16 * * *", "0 2 * * 0"), "America/New_York")
 ENERGY = Schedule(("0 1 * * *",))
@@ -70,3 +73,16 @@ def test_days_of_the_form_win():
     run = SimpleNamespace(data_interval_end=None, run_after=utc("2024-08-09T20:30"), run_type="manual")
     assert (first_day(run, params), last_day_exclusive(run, params)) == ("2013-10-07", "2013-10-08")
     assert (first_day(run, {}), last_day_exclusive(run, {})) == ("2024-08-08", "2024-08-10")  # without an interval
+
+
+def test_a_domains_setting_chooses_among_its_dags_schedules_the_first_by_default(monkeypatch):
+    def choose(**variables):
+        monkeypatch.setattr(schedules, "settings", lambda: read_settings(variables))
+        return chosen_schedule("finance", {"daily": (), "manual": ()})
+
+    assert choose() == "daily"
+    assert choose(LAKEHOUSE_ENERGY_SCHEDULE="manual") == "daily"
+    assert choose(LAKEHOUSE_FINANCE_SCHEDULE="manual") == "manual"
+    with pytest.raises(BadInputError) as refused:
+        choose(LAKEHOUSE_FINANCE_SCHEDULE="weekly")
+    assert str(refused.value) == "LAKEHOUSE_FINANCE_SCHEDULE: expected one of daily, manual, found 'weekly'"

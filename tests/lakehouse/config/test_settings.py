@@ -1,7 +1,9 @@
+import copy
 from pathlib import Path
 
 import pytest
 
+from lakehouse.config import environment, project
 from lakehouse.config.settings import read_settings
 from lakehouse.errors import BadInputError
 
@@ -86,9 +88,40 @@ def test_printed_settings_hold_no_secret():
     ("environment", "message"),
     [
         pytest.param(
-            {"LAKEHOUSE_HOM": "/x"}, "LAKEHOUSE_HOM is no setting; did you mean LAKEHOUSE_HOME?", id="misspelled"
+            {"LAKEHOUSE_HOM": "/x"}, "LAKEHOUSE_HOM is not a setting; did you mean LAKEHOUSE_HOME?", id="misspelled"
         ),
-        pytest.param({"lakehouse_home": "/x"}, "lakehouse_home is no setting", id="lower case"),
+        pytest.param({"lakehouse_home": "/x"}, "lakehouse_home is not a setting", id="lower case"),
+        pytest.param(
+            {"LAKEHOUSE_HOM": "/x", "LAKEHOUSE_LANDNIG": "/y"},
+            "LAKEHOUSE_HOM is not a setting; did you mean LAKEHOUSE_HOME?; "
+            "LAKEHOUSE_LANDNIG is not a setting; did you mean LAKEHOUSE_LANDING?",
+            id="two misspelled",
+        ),
+        pytest.param(
+            {"LAKEHOUSE_FORECAST_SCHEDULE": "daily"},
+            "LAKEHOUSE_FORECAST_SCHEDULE is not a setting; did you mean LAKEHOUSE_ENERGY_SCHEDULE?",
+            id="name of an earlier version",
+        ),
+        pytest.param(
+            {"LAKEHOUSE_SCHEDULES": "{}"},
+            "LAKEHOUSE_SCHEDULES is not a setting; did you mean LAKEHOUSE_",
+            id="field of the domains' schedules",
+        ),
+        pytest.param(
+            {"LAKEHOUSE_WEATHER_SCHEDULE": "daily"},
+            "LAKEHOUSE_WEATHER_SCHEDULE is not a setting; did you mean LAKEHOUSE_",
+            id="schedule of no domain",
+        ),
+        pytest.param(
+            {"LAKEHOUSE_VISION_SCHEDULE": "dayly"},
+            "LAKEHOUSE_VISION_SCHEDULE: Input should be 'manual', 'quarter_hourly', 'hourly', 'daily', 'weekly' or",
+            id="schedule without a meaning",
+        ),
+        pytest.param(
+            {"LAKEHOUSE_AIRFLOW_PORT": "80", "LAKEHOUSE_TRAINING_PODS": "perhaps"},
+            "LAKEHOUSE_AIRFLOW_PORT: Input should be greater than or equal to 1024; LAKEHOUSE_TRAINING_PODS: Input",
+            id="two wrong values",
+        ),
         pytest.param(
             {"LAKEHOUSE_SHUFFLE_PARTITIONS": "0"},
             "LAKEHOUSE_SHUFFLE_PARTITIONS: Input should be greater than or equal to 1",
@@ -169,3 +202,33 @@ def test_read_settings_refuses_without_repeating_a_secret():
 
 def test_variables_of_the_tests_are_no_settings():
     assert read_settings({"LAKEHOUSE_REAL_DATA": "/data"}) == read_settings({})
+
+
+def test_a_variable_of_this_process_is_no_part_of_another_environment(monkeypatch):
+    monkeypatch.setenv("LAKEHOUSE_DRIVER_MEMORY", "9g")
+    assert read_settings({}).driver_memory == "4g"
+
+
+def test_a_new_domains_folder_brings_its_schedule(monkeypatch, tmp_path):
+    for domain in ("finance", "weather"):
+        (tmp_path / "spark_jobs" / domain).mkdir(parents=True)
+        (tmp_path / "spark_jobs" / domain / "pipeline.py").touch()
+    (tmp_path / "spark_jobs" / "engine").mkdir()  # no pipeline: it is no domain
+    monkeypatch.setattr(project, "ROOT", tmp_path)
+    given = {"LAKEHOUSE_HOME": "/x", "LAKEHOUSE_WEATHER_SCHEDULE": "hourly"}
+    assert read_settings(given).schedules == {"weather": "hourly"}
+    assert environment.schedule_variables() == {
+        "LAKEHOUSE_FINANCE_SCHEDULE": "finance",
+        "LAKEHOUSE_WEATHER_SCHEDULE": "weather",
+    }
+    with pytest.raises(BadInputError, match="LAKEHOUSE_ENGINE_SCHEDULE is not a setting"):
+        read_settings({"LAKEHOUSE_ENGINE_SCHEDULE": "daily"})
+
+
+def test_a_copy_reads_no_environment_and_settings_stay_as_they_were_read(monkeypatch):
+    settings = read_settings(STACK)
+    monkeypatch.setenv("LAKEHOUSE_DRIVER_MEMORY", "9g")
+    assert copy.deepcopy(settings) == settings  # as when Spark sends them to a task
+    assert settings.model_copy(update={"landing": "/x"}).driver_memory == "4g"
+    with pytest.raises(ValueError, match="frozen"):
+        settings.landing = "/elsewhere"

@@ -187,7 +187,7 @@ def test_examine_names_a_wrong_setting_and_goes_on_with_the_rest():
     assert findings["settings"] == Finding(
         "settings",
         "missing",
-        "LAKEHOUSE_HOMME is no setting; did you mean LAKEHOUSE_HOME?",
+        "LAKEHOUSE_HOMME is not a setting; did you mean LAKEHOUSE_HOME?",
         "unset LAKEHOUSE_HOMME",
     )
     assert {"Python", "packages", "Java", "jars", "clock"} <= set(findings)

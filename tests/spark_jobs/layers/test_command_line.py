@@ -61,7 +61,7 @@ def run_job(home, *arguments, **variables):
         pytest.param(
             [],
             {"LAKEHOUSE_LANDNIG": "/landing"},
-            "error: LAKEHOUSE_LANDNIG is no setting; did you mean LAKEHOUSE_LANDING?",
+            "error: LAKEHOUSE_LANDNIG is not a setting; did you mean LAKEHOUSE_LANDING?",
             id="unknown variable",
         ),
         pytest.param(
