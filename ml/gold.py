@@ -18,13 +18,11 @@ from pyiceberg.expressions import (
     LessThan,
     Reference,
 )
-from pyiceberg.table import Table as IcebergTable
 
 from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError
 from lakehouse.lake.as_of import resolve_snapshot
 from lakehouse.lake.catalog import load
-from lakehouse.lake.scans import PinnedTable
 from lakehouse.tables import Table, find_table
 
 
@@ -44,14 +42,14 @@ class RowFilter:
         """Return the same rows of all days before one."""
         return replace(self, first=None, last_exclusive=last_exclusive)
 
-    def expression(self, table: Table) -> BooleanExpression:
+    def expression(self) -> BooleanExpression:
         """Return it as PyIceberg prunes files by it; values are bound, never spelled into a text."""
         wanted: BooleanExpression = AlwaysTrue()
         for name, value in self.equal:
-            wanted = And(wanted, EqualTo(term=Reference(table.current_name(name)), value=value))  # type: ignore[arg-type]
+            wanted = And(wanted, EqualTo(term=Reference(name), value=value))  # type: ignore[arg-type]
         for name, values in self.any_of:
-            wanted = And(wanted, In(Reference(table.current_name(name)), values))  # type: ignore[call-arg, arg-type]
-        day = Reference(table.current_name(self.day_column))
+            wanted = And(wanted, In(Reference(name), values))  # type: ignore[call-arg, arg-type]
+        day = Reference(self.day_column)
         if self.first:
             wanted = And(wanted, GreaterThanOrEqual(term=day, value=self.first))  # type: ignore[arg-type]
         if self.last_exclusive:
@@ -88,8 +86,8 @@ def choose_snapshot(settings: Settings, table: Table, as_of: str | None) -> tupl
     return snapshot.snapshot_id, schema_id
 
 
-def read_gold(settings: Settings, pin: Pin, columns: Sequence[str] | None, row_filter: RowFilter) -> pa.Table:
-    """Read the columns of the rows that match, ascending by primary key; all columns of the snapshot if None.
+def read_gold(settings: Settings, pin: Pin, columns: Sequence[str], row_filter: RowFilter) -> pa.Table:
+    """Read the columns of the rows that match, ascending by primary key.
 
     The tag must still be where it was pinned: nothing is read from a tag that somebody moved.
 
@@ -105,40 +103,20 @@ def read_gold(settings: Settings, pin: Pin, columns: Sequence[str] | None, row_f
 
 
 def read_snapshot(
-    settings: Settings, table: Table, snapshot_id: int, columns: Sequence[str] | None, row_filter: RowFilter
+    settings: Settings, table: Table, snapshot_id: int, columns: Sequence[str], row_filter: RowFilter
 ) -> pa.Table:
-    """Read the columns of the rows that match at a snapshot, ascending by primary key; all that it has if None.
-
-    A configuration that was recorded with a run may name a column as it was called then: it gets the column by that
-    name, whatever the snapshot and the table call it.
+    """Read the columns of the rows that match at a snapshot, ascending by primary key.
 
     Raises:
-        BadInputError: the snapshot lacks a column, or the table has none of that name.
+        BadInputError: the snapshot lacks a column.
     """
-    iceberg = load(settings, table)
-    present = columns_at(iceberg, snapshot_id)
-    asked = present if columns is None else (*table.primary_key, *columns)
+    wanted = [name for name in table.column_names if name in {*columns, *table.primary_key}]
     try:
-        spelled = {name: table.current_name(name) for name in asked}
-    except KeyError as error:
-        raise BadInputError(error.args[0]) from None
-    missing = [name for name, current in spelled.items() if current not in present]
-    if missing:
-        raise BadInputError(
-            f"{table.identifier} at snapshot {snapshot_id} lacks {', '.join(missing)}; it has {', '.join(present)}"
-        )
-    in_table = tuple(name for name in table.column_names if name in spelled.values())
-    pinned = PinnedTable(settings, iceberg.metadata_location, snapshot_id)
-    rows = in_order(pinned.scan(row_filter.expression(table), in_table).to_arrow().select(in_table), table.primary_key)
-    names = sorted(spelled, key=lambda name: table.column_names.index(spelled[name]))
-    return pa.table({name: rows.column(spelled[name]) for name in names})
-
-
-def columns_at(iceberg: IcebergTable, snapshot_id: int) -> list[str]:
-    """Return the columns that a snapshot was written with, by the names that they have today."""
-    written = iceberg.scan(snapshot_id=snapshot_id).projection()
-    known = {field.field_id for field in written.fields}
-    return [field.name for field in iceberg.schema().fields if field.field_id in known]
+        scan = load(settings, table).scan(row_filter.expression(), tuple(wanted), snapshot_id=snapshot_id)
+        rows = scan.to_arrow()
+    except ValueError as error:
+        raise BadInputError(f"{table.identifier} at snapshot {snapshot_id}: {error}") from None
+    return in_order(rows.select(wanted).combine_chunks(), table.primary_key)
 
 
 def in_order(rows: pa.Table, keys: Sequence[str]) -> pa.Table:

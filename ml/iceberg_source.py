@@ -30,7 +30,7 @@ class IcebergSource(DatasetSource):  # type: ignore[misc]  # the package has no 
         from ml.gold import Pin, RowFilter, read_gold
 
         pin = Pin(self.table, self.tag, self.snapshot_id, self.schema_id)
-        return read_gold(settings(), pin, None, RowFilter())
+        return read_gold(settings(), pin, pin.table.column_names, RowFilter())
 
     @staticmethod
     def _can_resolve(raw_source: Any) -> bool:
