@@ -150,7 +150,7 @@ def describe_images(request: Request, staged: DataFrame, image_set: ImageSet) ->
     train = {row["label"]: row["count"] for row in labels if row["split"] == "train"}
     delivered = dict.fromkeys(SPLITS, 0)
     for entry in accepted_entries(manifest.read_manifest(request.settings), image_set.name):
-        delivered[entry.instrument_id.partition(".")[2]] += entry.rows
+        delivered[entry.subject.partition(".")[2]] += entry.rows
     is_dropping = image_set.duplicates == "drop"
     greatest = staged.agg(F.max("pixel_max")).collect()[0][0]
     twice = staged.groupBy("height", "width", "channels", "image_sha256").agg(F.count("*").alias("copies"))

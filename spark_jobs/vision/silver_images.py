@@ -49,7 +49,7 @@ def plan(request: Request) -> Plan:
     inputs: dict[Slice, list[str]] = {}
     for entry in entries:
         name = set_of(entry)
-        inputs.setdefault(name, []).append(f"{entry.instrument_id} {entry.delivery_part} {entry.fingerprint}")
+        inputs.setdefault(name, []).append(f"{entry.subject} {entry.delivery_part} {entry.fingerprint}")
     sets = asked_sets(request)
     due = {name: [sets[name].judging, *sorted(texts)] for name, texts in inputs.items() if name in sets}
     lines = tuple(f"read for {name}: {text}" for name, (_, *texts) in sorted(due.items()) for text in texts)
