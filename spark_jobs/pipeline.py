@@ -9,8 +9,8 @@ days, so every set is looked at.
 
 from __future__ import annotations
 
-from lakehouse.config.domains import DOMAINS
+from lakehouse.config.project import pipelines
 from spark_jobs.layers.command_line import main_of_domains
 
 if __name__ == "__main__":
-    main_of_domains(__doc__, DOMAINS)
+    main_of_domains(__doc__, tuple(pipelines()))

@@ -20,12 +20,13 @@ import pytest
 from lakehouse.config.settings import Settings, read_settings
 from lakehouse.lake.catalog import load
 from lakehouse.lake.history import main_history, summary_of
+from lakehouse.slices import Slice
 from lakehouse.tables import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from spark_jobs.engine.job import Job, Outcome, Request
+    from spark_jobs.engine.job import Outcome, Request, TableJob
 
 TradeLine = tuple[int, str, str, datetime] | str
 """Trade id, price, size and time; or a line as it is to stand in the file."""
@@ -70,18 +71,20 @@ class Lake:
     settings: Settings
     landing: Path
 
-    def request(self, days: Sequence[date] | None = None, landing: Path | None = None, **flags: bool) -> Request:
-        """Build a request; without days it is for every day."""
+    def request(self, slices: Sequence[Slice] | None = None, landing: Path | None = None, **flags: bool) -> Request:
+        """Build a request; without slices it is for every one."""
         from spark_jobs.engine.job import Request
 
-        chosen = None if days is None else tuple(days)
+        chosen = None if slices is None else tuple(slices)
         return Request(self.spark, self.settings, chosen, str(landing or self.landing), **flags)
 
-    def run(self, job: Job, days: Sequence[date] | None = None, landing: Path | None = None, **flags: bool) -> Outcome:
+    def run(
+        self, job: TableJob, slices: Sequence[Slice] | None = None, landing: Path | None = None, **flags: bool
+    ) -> Outcome:
         """Run one job."""
         from spark_jobs.engine.run import run
 
-        return run(job, self.request(days, landing, **flags))
+        return run(job, self.request(slices, landing, **flags))
 
     def rows(self, table: Table, ref: str = "main") -> pa.Table:
         """The rows of a branch in a total order: by primary key, then by the other columns."""

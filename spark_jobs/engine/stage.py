@@ -15,6 +15,7 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
+import polars as pl
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
@@ -165,9 +166,10 @@ def spark_condition(table: Table, slices: Iterable[Slice]) -> Any:
 def in_months(column: Any, slices: Iterable[Slice]) -> Any:
     """Return the condition that selects the months that slices lie in; `column` is Spark's or Polars'."""
     given = tuple(slices)
-    is_null = getattr(column, "is_null", None) or column.isNull
     parts = [(column >= first) & (column < end) for first, end in month_ranges(days_of(given))]
-    return reduce(or_, [*parts, *([is_null()] if UNDATED in given else [])])
+    if UNDATED in given:
+        parts.append(column.is_null() if isinstance(column, pl.Expr) else column.isNull())
+    return reduce(or_, parts)
 
 
 def month_ranges(days: Sequence[date]) -> list[tuple[date, date]]:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import gc
 
+import pyarrow.parquet  # noqa: F401  # what tasks write with
 from pyspark.daemon import manager
 
-from spark_jobs.layers import convert  # noqa: F401  # PyArrow, PyIceberg
+from lakehouse.lake import catalog  # noqa: F401  # PyIceberg, what they find tables with
 from spark_jobs.sources.discovery import find_sources
 
 if __name__ == "__main__":

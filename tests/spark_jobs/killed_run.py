@@ -16,13 +16,14 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import date
 from functools import partial
 from pathlib import Path
 
 from lakehouse.lake.counts import count_by
-from spark_jobs.engine import publish, run, stage
-from spark_jobs.layers import silver, silver_files
+from lakehouse.slices import Slice
+from spark_jobs.engine import kept, publish, run, stage
+from spark_jobs.engine.files import DataFile
+from spark_jobs.layers import balance
 from spark_jobs.layers.command_line import build_request, parse_arguments
 
 
@@ -58,15 +59,15 @@ def kill_at_fast_forward(number: int) -> None:
 
 
 def commit_to_main(
-    branch: stage.Branch, files: Iterable[stage.DataFile], days: Sequence[date], *, kill_after_first: bool, **how: bool
-) -> Sequence[date]:
+    branch: stage.Branch, files: Iterable[DataFile], slices: Sequence[Slice], *, kill_after_first: bool, **how: bool
+) -> Sequence[Slice]:
     """Commit each file to `main` when its turn comes, as a writer does that knows no branch."""
     for file in files:
-        stage.stage_files(replace(branch, name="main"), [file], days, **how)
+        stage.stage_files(replace(branch, name="main"), [file], slices, **how)
         if kill_after_first:
             kill()
-        how = {}  # only the first takes the place of the days' rows
-    return days
+        how = {"replaces": False}  # only the first takes the place of the slices' rows
+    return slices
 
 
 def main(module: str, moment: str, protection: str, *arguments: str) -> None:
@@ -74,8 +75,8 @@ def main(module: str, moment: str, protection: str, *arguments: str) -> None:
     job = importlib.import_module(module).JOB
     request = build_request(parse_arguments(list(arguments), ""), "victim")
     if protection == "unprotected":
-        silver_files.stage_files = partial(commit_to_main, kill_after_first=moment == "while writing")
-        silver.count_by = lambda *what, **how: count_by(*what, **{**how, "reference": "main"})
+        kept.stage_files = partial(commit_to_main, kill_after_first=moment == "while writing")
+        balance.count_by = lambda *what: count_by(*what[:4], "main")
         stage.Branch.writable_name = property(lambda branch: branch.table.full_name)
         stage.Branch.read = lambda branch: branch.spark.table(branch.table.full_name)
     match moment:

@@ -58,7 +58,7 @@ def test_run_whose_table_moved_meanwhile_plans_again(lake, binance_zip, monkeypa
 
     monkeypatch.setattr(module, name, let_another_run_be_faster)
     outcome = lake.run(bronze_trades.JOB)
-    assert (outcome.outcome, outcome.days) == ("published", (DAYS_OF_TEST[0],))  # the other day is not due any more
+    assert (outcome.outcome, outcome.slices) == ("published", (DAYS_OF_TEST[0],))  # the other day is not due any more
     assert delivered(lake) == lines_of(DAYS_OF_TEST[:2])
 
 
@@ -127,7 +127,7 @@ def test_run_gives_up_where_others_are_always_faster(make_lake, binance_zip, mon
         "finance.bronze_trades: other runs published first 2 times; run it again when they are through"
     )
     monkeypatch.undo()
-    assert lake.run(bronze_trades.JOB).days == (DAY,)
+    assert lake.run(bronze_trades.JOB).slices == (DAY,)
     assert delivered(lake) == lines_of(DAYS_OF_TEST[:3])
 
 

@@ -21,9 +21,9 @@ import pytest
 
 from lakehouse.tables.finance import BRONZE_TRADES, SILVER_TRADES, SILVER_TRADES_REJECTED
 from lakehouse.tables.manifest import BRONZE_FILES
-from spark_jobs.engine import month_files, publish, run, stage
+from spark_jobs.engine import kept, publish, run, stage
 from spark_jobs.finance import bronze_trades, silver_trades
-from spark_jobs.layers import bronze, silver, silver_files
+from spark_jobs.layers import bronze
 
 DAY = date(2024, 8, 8)
 NEXT_DAY = date(2024, 8, 9)
@@ -134,23 +134,14 @@ def mains(lake):
 def double_what_is_there(monkeypatch):
     """Turn off what makes a rerun safe: keys are not looked at, nothing is replaced, and no audit stops it."""
 
-    def append(branch, frame, days, **layout):
-        writer = frame.select(*branch.table.column_names).writeTo(branch.writable_name)
-        for key, value in branch.properties(days).items():
-            writer = writer.option(f"snapshot-property.{key}", value)
-        writer.append()
-        return days
-
-    monkeypatch.setattr(run, "due_days", lambda settings, tables, keys: tuple(sorted(keys)))
+    monkeypatch.setattr(run, "due_slices", lambda settings, tables, keys: tuple(sorted(keys)))
     monkeypatch.setattr(publish, "is_published", lambda attempt, write: False)
     unread = SimpleNamespace(rows_evaluated=0)
-    monkeypatch.setattr(publish, "audit_all", lambda attempt, staged: [unread] * len(staged))
+    monkeypatch.setattr(publish, "audit_all", lambda attempt, staged, **_: ([unread] * len(staged), ()))
+    monkeypatch.setattr(publish, "log_checks", lambda settings, reports: None)
     monkeypatch.setattr(bronze, "delete_rows", lambda branch, columns, keys: None)
-    for module in (stage, silver):
-        monkeypatch.setattr(module, "stage_frame", append)
-    files_only = stage.stage_files
-    for module in (silver_files, month_files):
-        monkeypatch.setattr(module, "stage_files", lambda branch, files, days, **_: files_only(branch, files, days))
+    append = partial(stage.stage_files, replaces=False)
+    monkeypatch.setattr(kept, "stage_files", lambda branch, files, slices, **_: append(branch, files, slices))
 
 
 @pytest.mark.parametrize("moment", BEFORE_PUBLISH)

@@ -7,42 +7,54 @@ from datetime import date
 
 import pytest
 
-from lakehouse.config.project import ROOT
 from lakehouse.errors import ExitCode
-from spark_jobs.pipeline import PIPELINES, run_pipelines
-from spark_jobs.vision import pipeline as vision
+from spark_jobs.layers import chain, command_line
+from spark_jobs.layers.command_line import has_days, main_of_domains
+
+DOMAINS = ("energy", "finance", "vision")
+
+
+@dataclass(frozen=True)
+class Asked:
+    slices: tuple | None = (date(2024, 8, 8),)
+
+
+@pytest.fixture
+def run_domains(monkeypatch):
+    """run_domains(codes) runs domains that end with these codes; returns the code of the whole and what was asked."""
+
+    def install(codes):
+        asked = {}
+
+        def run_domain(domain, request):
+            asked[domain] = request.slices
+            return ExitCode(codes[domain])
+
+        monkeypatch.setattr(chain, "run_domain", run_domain)
+        ended = []
+        monkeypatch.setattr(command_line, "finish", lambda arguments, name, work: ended.append(work(Asked())))
+        monkeypatch.setattr(command_line, "parse_arguments", lambda arguments, description: None)
+        main_of_domains("All domains.", DOMAINS)
+        return ended[0], asked
+
+    return install
 
 
 @pytest.mark.parametrize(
     ("codes", "expected", "runs"),
     [
         pytest.param((0, 0, 0), ExitCode.DONE, 3, id="all done"),
-        pytest.param((5, 0, 0), ExitCode.QUARANTINED, 3, id="a quarantined file stops nothing and is told"),
+        pytest.param((5, 0, 0), ExitCode.QUARANTINED, 3, id="a quarantined file stops nothing and is in the code"),
         pytest.param((0, 3, 0), ExitCode.AUDIT_FAILED, 2, id="a failed audit ends the whole"),
-        pytest.param((5, 75, 0), ExitCode.UNAVAILABLE, 2, id="the failure is told, not the notice before it"),
+        pytest.param((5, 75, 0), ExitCode.UNAVAILABLE, 2, id="the code is the failure's, not the notice's before it"),
     ],
 )
-def test_run_pipelines_ends_at_the_first_failure(codes, expected, runs):
-    asked = []
-
-    def pipeline(code):
-        return lambda request: asked.append(request) or ExitCode(code)
-
-    assert run_pipelines("the request", [pipeline(code) for code in codes]) == expected
-    assert asked == ["the request"] * runs
+def test_domains_end_at_the_first_failure(run_domains, codes, expected, runs):
+    code, asked = run_domains(dict(zip(DOMAINS, codes, strict=True)))
+    assert (code, len(asked)) == (expected, runs)
 
 
-def test_every_domain_that_has_a_pipeline_is_in_it():
-    folders = {path.parent.name for path in (ROOT / "spark_jobs").glob("*/pipeline.py")}
-    assert set(PIPELINES) == folders
-
-
-def test_images_have_no_days(monkeypatch):
-    @dataclass(frozen=True)
-    class Asked:
-        days: tuple | None
-
-    seen = []
-    monkeypatch.setattr(vision, "run_pipeline", lambda request: seen.append(request.days) or ExitCode.DONE)
-    assert run_pipelines(Asked((date(2024, 8, 8),)), [PIPELINES["vision"]]) == ExitCode.DONE
-    assert seen == [None]
+def test_days_are_not_asked_of_image_sets(run_domains):
+    _, asked = run_domains(dict.fromkeys(DOMAINS, 0))
+    assert asked == {"energy": (date(2024, 8, 8),), "finance": (date(2024, 8, 8),), "vision": None}
+    assert [has_days(domain) for domain in DOMAINS] == [True, True, False]

@@ -9,7 +9,7 @@ import pytest
 
 from lakehouse.errors import BadInputError
 from spark_jobs.engine import manifest
-from spark_jobs.engine.manifest import Entry, is_settled, merge, touched_event_days
+from spark_jobs.engine.manifest import Entry, is_settled, merge, touched_slices
 
 DAY = date(2024, 8, 8)
 A, B, C = "a" * 64, "b" * 64, "c" * 64
@@ -157,7 +157,7 @@ def test_unreadable_replacement_leaves_the_accepted_delivery_in_place():
     }
 
 
-def test_touched_event_days_are_those_of_every_delivery_of_the_days_replaced_ones_too(monkeypatch):
+def test_touched_slices_are_those_of_every_delivery_of_the_days_replaced_ones_too(monkeypatch):
     later = DAY.replace(day=9)
     entries = [
         entry(A, event_dates=(DAY, later)),  # a New York session reaches into the next UTC day
@@ -166,5 +166,5 @@ def test_touched_event_days_are_those_of_every_delivery_of_the_days_replaced_one
         entry(C, day=later, event_dates=(DAY.replace(day=2),)),  # delivered on a day that nobody asked for
     ]
     monkeypatch.setattr(manifest, "read_manifest", lambda settings: entries)
-    assert touched_event_days(None, [DAY], ["trades"]) == (DAY.replace(day=7), DAY, later)
-    assert touched_event_days(None, [date(2024, 1, 1)], ["trades"]) == ()
+    assert touched_slices(None, [DAY], ["trades"]) == (DAY.replace(day=7), DAY, later)
+    assert touched_slices(None, [date(2024, 1, 1)], ["trades"]) == ()

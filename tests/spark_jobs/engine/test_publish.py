@@ -69,7 +69,7 @@ def test_publish_of_a_failed_audit_leaves_main_and_keeps_the_branch(lake, binanc
     binance_zip(lake.landing, "BTCUSDT", NEXT_DAY, [(3, "100", "1", noon)])
     assert lake.run(bronze_trades.JOB, is_replacing=True).exit_code == 0
     repaired = lake.run(silver_trades.JOB)
-    assert (repaired.outcome, repaired.days) == ("published", (NEXT_DAY,))
+    assert (repaired.outcome, repaired.slices) == ("published", (NEXT_DAY,))
     assert lake.values(SILVER_TRADES, "event_date", "sequence") == [(DAY, 1), (DAY, 2), (NEXT_DAY, 3)]
 
 
@@ -121,7 +121,7 @@ def test_publish_whose_answer_was_lost_is_published(lake, binance_zip, interrupt
     binance_zip(lake.landing, "BTCUSDT", DAY, GOOD)
     interrupt(lose_answer)
     outcome = lake.run(bronze_trades.JOB)
-    assert (outcome.outcome, outcome.exit_code, outcome.days) == ("published", 0, (DAY,))
+    assert (outcome.outcome, outcome.exit_code, outcome.slices) == ("published", 0, (DAY,))
     assert lake.rows(BRONZE_TRADES).num_rows == 2
     assert lake.values(BRONZE_FILES, "rows", "verdict") == [(2, "accepted")]
 

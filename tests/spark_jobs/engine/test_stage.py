@@ -7,14 +7,15 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 from pyspark.sql import functions as F
-from spark_jobs.engine.month_files import stage_rows
 
 from lakehouse.lake.catalog import load
 from lakehouse.lake.history import rows_per_slice, slice_fingerprints
 from lakehouse.lake.migration import migrate
 from lakehouse.lake.schema import arrow_table
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY
-from spark_jobs.engine.stage import Branch, stage_frame, whole_months
+from spark_jobs.engine.files import write_rows
+from spark_jobs.engine.kept import replace_slices, stage_rows
+from spark_jobs.engine.stage import Branch, in_months, stage_frame
 
 NAMES = ("meter_id", "event_date", "hour_start", "occurrence", "load_kw")
 MARCH_30, MARCH_31, APRIL_1 = date(2024, 3, 30), date(2024, 3, 31), date(2024, 4, 1)
@@ -30,18 +31,27 @@ def rows_of(*loads):
     return arrow_table(GOLD_LOAD_HOURLY, rows)
 
 
+def branch_of(lake, keys):
+    now = datetime.now(UTC)
+    return Branch(lake.spark, lake.settings, GOLD_LOAD_HOURLY, "audit_test", "run", "key", keys, now)
+
+
 def by_spark(lake, branch, rows, days):
     stage_frame(branch, lake.spark.createDataFrame(rows), days)
 
 
 def by_driver(lake, branch, rows, days):
-    stage_rows(lake.settings, branch, rows, days)
+    stage_rows(branch, pl.DataFrame(rows), days)
 
 
-@pytest.mark.parametrize("put", [by_spark, by_driver])
+def by_tasks(lake, branch, rows, days):
+    replace_slices(branch, write_rows(branch.target, pl.DataFrame(rows), "test"), days)
+
+
+@pytest.mark.parametrize("put", [by_spark, by_driver, by_tasks])
 def test_a_run_that_writes_a_month_again_leaves_what_it_wrote_first(lake, put):
     migrate(lake.settings)
-    branch = Branch(lake.spark, GOLD_LOAD_HOURLY, "audit_test", "run", "key", {MARCH_31: "k"}, datetime.now(UTC))
+    branch = branch_of(lake, {MARCH_31: "k"})
     lake.spark.sql(f"ALTER TABLE {GOLD_LOAD_HOURLY.full_name} CREATE BRANCH audit_test")
     put(lake, branch, rows_of((MARCH_30, 1.0), (MARCH_31, 2.0)), [MARCH_31])
     first = load(lake.settings, GOLD_LOAD_HOURLY).refs()["audit_test"].snapshot_id
@@ -50,11 +60,11 @@ def test_a_run_that_writes_a_month_again_leaves_what_it_wrote_first(lake, put):
     assert sorted(rows.column("load_kw").to_pylist()) == [1.0, 2.0]
 
 
-@pytest.mark.parametrize("put", [by_spark, by_driver])
+@pytest.mark.parametrize("put", [by_spark, by_driver, by_tasks])
 def test_stage_replaces_days_within_their_months(lake, put):
     migrate(lake.settings)
     keys = dict.fromkeys((MARCH_30, MARCH_31, APRIL_1), "k")
-    branch = Branch(lake.spark, GOLD_LOAD_HOURLY, "audit_test", "run", "key", keys, datetime.now(UTC))
+    branch = branch_of(lake, keys)
     lake.spark.sql(f"ALTER TABLE {GOLD_LOAD_HOURLY.full_name} CREATE BRANCH audit_test")
     put(lake, branch, rows_of((MARCH_30, 1.0), (MARCH_31, 2.0), (APRIL_1, 3.0)), [MARCH_30, MARCH_31, APRIL_1])
     april = {path for path, month in files_of(branch) if month == (2024 - 1970) * 12 + 3}
@@ -93,10 +103,10 @@ def files_of(branch):
         pytest.param([MARCH_30, date(2025, 1, 7)], [(date(2024, 3, 1), date(2025, 1, 31), 62)], id="months apart"),
     ],
 )
-def test_whole_months_selects_the_months_of_the_days(spark, days, selected):
+def test_in_months_selects_the_months_of_the_days(spark, days, selected):
     every_day = spark.sql("SELECT explode(sequence(DATE '2023-12-01', DATE '2025-02-28')) AS event_date")
-    in_spark = every_day.where(whole_months(F.col("event_date"), days))
-    in_polars = pl.from_arrow(every_day.toArrow()).filter(whole_months(pl.col("event_date"), days))
+    in_spark = every_day.where(in_months(F.col("event_date"), days))
+    in_polars = pl.from_arrow(every_day.toArrow()).filter(in_months(pl.col("event_date"), days))
     for found in (pl.from_arrow(in_spark.toArrow()), in_polars):
         days_found = found["event_date"]
         assert [(days_found.min(), days_found.max(), len(days_found))] == selected

@@ -17,7 +17,7 @@ from spark_jobs.finance.bars_1m import compare_trades
 from spark_jobs.finance.tick_features import compare_bars
 
 DAY = date(2024, 8, 8)
-MAIN = SimpleNamespace(name="main", started_at=datetime(2026, 1, 1, tzinfo=UTC))
+LATER = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def at(minute: int) -> EqualTo:
@@ -37,8 +37,10 @@ def lake(make_lake, binance_zip):
 
 
 def test_facts_count_volume_minutes_and_features_that_are_missing(lake):
-    def facts(compare, upstream):
-        return compare(SimpleNamespace(settings=lake.settings, upstream=upstream), MAIN, [DAY])
+    def facts(compare, upstream, held=None):
+        table = GOLD_BARS_1M if compare is compare_trades else GOLD_TICK_FEATURES
+        branch = SimpleNamespace(name="main", table=table, settings=lake.settings, started_at=LATER)
+        return compare(SimpleNamespace(settings=lake.settings, upstream=upstream), branch, [DAY], held or {})
 
     trades, bars = (pin_current(lake.settings, table) for table in (SILVER_TRADES, GOLD_BARS_1M))
     assert facts(compare_trades, trades) == {"volume_difference": Decimal(0), "grid_gaps": 0}
@@ -48,5 +50,9 @@ def test_facts_count_volume_minutes_and_features_that_are_missing(lake):
     load(lake.settings, GOLD_TICK_FEATURES).delete(at(2))
     assert facts(compare_trades, trades) == {"volume_difference": Decimal(2), "grid_gaps": 2}
     assert facts(compare_bars, bars) == {"bars_without_features": 1}
+    # A part that is held back is looked at nowhere
+    held = {DAY: ("BTCUSDT.BINANCE",)}
+    assert facts(compare_trades, trades, held) == {"volume_difference": Decimal(0), "grid_gaps": 0}
+    assert facts(compare_bars, bars, held) == {"bars_without_features": 0}
     # The features of the two bars that are gone are too many, as the one that is gone is missing
     assert facts(compare_bars, pin_current(lake.settings, GOLD_BARS_1M)) == {"bars_without_features": 3}

@@ -19,8 +19,9 @@ from lakehouse.tables.finance import (
     SILVER_TRADES,
 )
 from lakehouse.tables.logs import RUNS
-from spark_jobs.finance.pipeline import BRONZE, CHAIN, run_pipeline
+from spark_jobs.layers.chain import find_jobs, order_chain, run_domain
 
+CHAIN = order_chain(find_jobs("finance"))
 DAY = date(2024, 8, 8)
 NEXT_DAY = date(2024, 8, 9)
 MADE = (SILVER_TRADES, GOLD_INSTRUMENTS, GOLD_BARS_1M, GOLD_TICK_FEATURES, GOLD_VOLUME_PROFILE_1D)
@@ -34,7 +35,7 @@ def land(lake, binance_zip, day, count=30):
 
 
 def mains(lake):
-    return {table.identifier: lake.main(table) for job in (*BRONZE, *CHAIN) for table in job.tables}
+    return {table.identifier: lake.main(table) for job in CHAIN for table in job.tables}
 
 
 def outcomes(lake):
@@ -46,11 +47,11 @@ def test_pipeline_makes_every_table_goes_on_past_a_damaged_file_and_does_nothing
     land(lake, binance_zip, DAY)
     broken = lake.landing / f"XRPETH-trades-{DAY}.zip"
     broken.write_bytes(b"PK\x03\x04 and no more")
-    assert run_pipeline(lake.request([DAY], is_strict=True)) == 2
+    assert run_domain("finance", lake.request([DAY], is_strict=True)) == 2
     assert outcomes(lake) == [("bronze_trades", "bad input")]
 
-    assert run_pipeline(lake.request([DAY])) == 5
-    jobs = [job.name.partition(".")[2] for job in (*BRONZE, *CHAIN)]
+    assert run_domain("finance", lake.request([DAY])) == 5
+    jobs = [job.name.partition(".")[2] for job in CHAIN]
     without_files = {"bronze_quotes", "silver_quotes"}
     expected = [(name, "done already" if name in without_files else "published") for name in jobs]
     expected[0] = ("bronze_trades", "quarantined")
@@ -71,12 +72,12 @@ def test_pipeline_makes_every_table_goes_on_past_a_damaged_file_and_does_nothing
     assert pairs == [(DAY, "BTCUSDT.BINANCE", "ETHUSDT.BINANCE")]
 
     before = mains(lake)
-    assert run_pipeline(lake.request([DAY])) == 0
+    assert run_domain("finance", lake.request([DAY])) == 0
     assert {outcome for _, outcome in outcomes(lake)[-len(jobs) :]} == {"done already"}
     assert mains(lake) == before
 
     land(lake, binance_zip, NEXT_DAY)
-    assert run_pipeline(lake.request([NEXT_DAY])) == 0
+    assert run_domain("finance", lake.request([NEXT_DAY])) == 0
     for table in (*MADE, GOLD_RETURN_CORRELATIONS_1D):
         if table.replaced_by is not None:
             assert lake.snapshots(table)[0][SLICES] == str(NEXT_DAY), table.identifier
@@ -85,14 +86,14 @@ def test_pipeline_makes_every_table_goes_on_past_a_damaged_file_and_does_nothing
 
 def test_pipeline_that_runs_dry_changes_nothing(lake, binance_zip, capsys):
     land(lake, binance_zip, DAY)
-    assert run_pipeline(lake.request(is_dry_run=True)) == 0
+    assert run_domain("finance", lake.request(is_dry_run=True)) == 0
     assert set(mains(lake).values()) == {None}
     assert read_log(lake.settings, RUNS).num_rows == 0
     assert capsys.readouterr().out.startswith(f"finance.bronze_trades: finance.bronze_trades would replace {DAY}\n")
 
 
 def test_pipeline_of_real_files_carries_every_trade_into_gold(lake, real_data):
-    assert run_pipeline(lake.request(landing=real_data / "ticks" / "binance")) == 0
+    assert run_domain("finance", lake.request(landing=real_data / "ticks" / "binance")) == 0
     trades, bars = lake.rows(SILVER_TRADES), lake.rows(GOLD_BARS_1M)
     per_instrument = bars.group_by("instrument_id").aggregate([("trade_count", "sum")]).sort_by("instrument_id")
     assert per_instrument.to_pylist() == [

@@ -6,13 +6,12 @@ import zipfile
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-import polars as pl
 import pyarrow.compute as pc
 import pytest
 
 from lakehouse.lake.catalog import read_log
 from lakehouse.lake.history import SLICES
-from lakehouse.tables.finance import BRONZE_TRADES, SILVER_TRADES, SILVER_TRADES_REJECTED
+from lakehouse.tables.finance import SILVER_TRADES, SILVER_TRADES_REJECTED
 from lakehouse.tables.logs import FILE_BALANCES, RUNS
 from lakehouse.tables.manifest import BRONZE_FILES
 from spark_jobs.finance import bronze_trades, silver_trades
@@ -20,13 +19,6 @@ from spark_jobs.finance import bronze_trades, silver_trades
 DAY = date(2024, 8, 8)
 NEXT_DAY = date(2024, 8, 9)
 TABLES = (SILVER_TRADES, SILVER_TRADES_REJECTED)
-POLARS_TYPES = {
-    "string": pl.String,
-    "bigint": pl.Int64,
-    "int": pl.Int32,
-    "date": pl.Date,
-    "timestamp": pl.Datetime("us", "UTC"),
-}
 
 
 def at(hour, minute=0, second=0, day=DAY):
@@ -216,44 +208,6 @@ def test_silver_trades_of_parts_of_a_day_without_ids_are_all_kept(lake):
     ]
 
 
-def trade_lines(*lines: tuple[str, date, int, datetime, str]) -> pl.DataFrame:
-    """Lines of a feed without ids: instrument, delivery day, sequence, time and price."""
-    schema = {column.name: POLARS_TYPES[column.type] for column in BRONZE_TRADES.columns}
-    return pl.DataFrame(
-        [
-            {
-                **dict.fromkeys(schema),
-                **{"instrument_id": instrument, "delivery_date": delivered, "sequence": number, "ts_event": time},
-                **{"event_date": DAY, "delivery_part": "", "price_divisor": 1, "raw_price": price, "raw_size": "1"},
-            }
-            for instrument, delivered, number, time, price in lines
-        ],
-        schema,
-    )
-
-
-def test_judge_orders_trades_before_it_looks_for_outliers():
-    noon = at(12).replace(tzinfo=UTC)
-    lines = trade_lines(
-        # equal times: the sequence orders them, so that the far price comes eleventh and is judged
-        *(("A.X", DAY, number, noon, "1000" if number == 11 else "100") for number in range(20, 0, -1)),
-        # another instrument's prices are no measure
-        *(("B.X", DAY, number, noon + timedelta(seconds=number), "1000") for number in range(9)),
-        # one time and sequence from two deliveries: the later delivery's comes last, eleventh, and is judged
-        ("C.X", NEXT_DAY, 10, noon, "5000"),
-        *(("C.X", DAY, number, noon, "5") for number in range(11) if number != 9),
-    )
-    judged = silver_trades.judge(lines)
-    assert judged.rows.select("instrument_id", "sequence").rows() == [
-        *(("A.X", number) for number in range(1, 21)),
-        *(("B.X", number) for number in range(9)),
-        *(("C.X", number) for number in (*range(9), 10, 10)),
-    ]
-    outliers = judged.rows.filter("is_outlier").select("instrument_id", "delivery_date", "sequence").rows()
-    assert outliers == [("A.X", DAY, 11), ("C.X", NEXT_DAY, 10)]
-    assert (judged.rejected.height, judged.duplicates.height) == (0, 0)
-
-
 def land_three_days(landing, binance_zip, price="100"):
     """Three days whose events reach into the neighbours, with rejected rows, copies and changed copies."""
     for number in range(3):
@@ -303,7 +257,7 @@ def test_silver_trades_after_a_correction_equal_those_of_the_corrected_file_alon
         binance_zip(lake.landing, "BTCUSDT", NEXT_DAY, lines)
     load(scratch)
     outcome = load(corrected, is_replacing=True)
-    assert outcome.days == (DAY, NEXT_DAY)
+    assert outcome.slices == (DAY, NEXT_DAY)
     for table in TABLES:
         assert corrected.digest(table) == scratch.digest(table)
 

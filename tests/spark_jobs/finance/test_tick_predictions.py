@@ -43,9 +43,9 @@ def deliver(lake, tmp_path):
 
 def test_forecasts_of_other_versions_instruments_and_horizons_stay_and_the_same_key_is_replaced(lake, deliver):
     first = deliver("a", [forecast(), forecast(horizon=5), forecast(instrument_id="BAC.USA")])
-    assert (first.outcome, first.days) == ("published", (DAY,))
-    assert deliver("b", [forecast(model_version=2, value=0.002)]).days == (DAY,)
-    assert deliver("c", [forecast(value=-0.003)]).days == (DAY,)
+    assert (first.outcome, first.slices) == ("published", (DAY,))
+    assert deliver("b", [forecast(model_version=2, value=0.002)]).slices == (DAY,)
+    assert deliver("c", [forecast(value=-0.003)]).slices == (DAY,)
     columns = ("model_version", "instrument_id", "bar_start", "horizon", "forecast_log_return")
     assert lake.values(GOLD_TICK_PREDICTIONS, *columns) == [
         (1, "AIG.USA", OPEN, 5, 0.001),  # another horizon

@@ -99,16 +99,16 @@ def test_bronze_reads_each_file_once(lake, binance_zip):
     assert f"read {path.relative_to(lake.landing)} ({path.stat().st_size} bytes, sha256 " in dry.message.splitlines()[1]
     assert (lake.main(BRONZE_TRADES), lake.main(BRONZE_FILES), outcomes(lake)) == (None, None, [])
 
-    assert lake.run(bronze_trades.JOB, [DAY]).days == (DAY,)
+    assert lake.run(bronze_trades.JOB, [DAY]).slices == (DAY,)
     assert lake.snapshots(BRONZE_TRADES)[0][SLICES] == "2024-08-08"
     before = (lake.main(BRONZE_TRADES), lake.main(BRONZE_FILES))
     shutil.copy(path, lake.landing / "BTCUSDT-trades-2024-08-08.zip")  # the same bytes in another folder
     again = lake.run(bronze_trades.JOB, [DAY])
-    assert (again.outcome, again.exit_code, again.days) == ("done already", 0, ())
+    assert (again.outcome, again.exit_code, again.slices) == ("done already", 0, ())
     assert (lake.main(BRONZE_TRADES), lake.main(BRONZE_FILES)) == before
 
     late = lake.run(bronze_trades.JOB)
-    assert late.days == (NEXT_DAY,)
+    assert late.slices == (NEXT_DAY,)
     assert lake.snapshots(BRONZE_TRADES)[0][SLICES] == "2024-08-09"
     assert lake.rows(BRONZE_TRADES).num_rows == 8
     assert outcomes(lake) == [
@@ -135,14 +135,14 @@ def test_bronze_refuses_other_bytes_replaces_them_on_demand_and_restores_the_fir
     assert (lake.digest(BRONZE_TRADES), lake.main(BRONZE_TRADES)) == of_first
 
     replaced = lake.run(bronze_trades.JOB, is_replacing=True)
-    assert (replaced.exit_code, replaced.days) == (0, (DAY,))
+    assert (replaced.exit_code, replaced.slices) == (0, (DAY,))
     scratch = make_lake("scratch")
     scratch.run(bronze_trades.JOB, landing=lake.landing)
     assert lake.digest(BRONZE_TRADES) == scratch.digest(BRONZE_TRADES) != of_first[0]
 
     first.write_bytes(content)
     restored = lake.run(bronze_trades.JOB, is_replacing=True)
-    assert (restored.outcome, restored.days) == ("published", (DAY,))
+    assert (restored.outcome, restored.slices) == ("published", (DAY,))
     assert lake.digest(BRONZE_TRADES) == of_first[0]
     assert sorted(lake.values(BRONZE_FILES, "subject", "rows", "verdict")) == [
         ("BTCUSDT.BINANCE", 5, "accepted"),
@@ -186,7 +186,7 @@ def test_bronze_quarantines_damaged_files_and_goes_on(lake, binance_zip):
 
     binance_zip(lake.landing, "ETHUSDT", DAY, trades(500))  # delivered again, whole
     repaired = lake.run(bronze_trades.JOB)
-    assert (repaired.exit_code, repaired.days) == (0, (DAY,))
+    assert (repaired.exit_code, repaired.slices) == (0, (DAY,))
     assert lake.rows(BRONZE_TRADES).num_rows == 505
 
 

@@ -35,7 +35,7 @@ def published(lake, job, days=None, **flags):
     """The days that a run replaced; empty where it was done already."""
     outcome = lake.run(job, days, **flags)
     assert outcome.exit_code == 0, outcome.message
-    return list(outcome.days)
+    return list(outcome.slices)
 
 
 def first_close(bars, day):
@@ -111,7 +111,7 @@ def test_gold_recomputes_later_days_until_the_state_is_the_same_again(lake, bina
     monkeypatch.setattr(
         gold,
         "stage_with_state",
-        lambda inputs, branch, plan: inputs.derivation.stage(inputs, branch, plan.days) or plan.days,
+        lambda inputs, branch, plan: inputs.derivation.making.stage(inputs, branch, plan.slices) or plan.slices,
     )
     assert published(lake, bars_1m.JOB, [D0]) == [D0]
     bars = lake.values(GOLD_BARS_1M, "event_date", "close")

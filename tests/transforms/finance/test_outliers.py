@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from transforms.finance.line_rules import NUMBER
+from transforms.finance.lines import NUMBER
 from transforms.finance.outliers import (
     DEVIATIONS,
     FLOOR_RATIO,

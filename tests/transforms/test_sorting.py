@@ -1,4 +1,4 @@
-"""What tasks share that write files: their errors arrive in words, their sorting is that of the columns."""
+"""Sorting by a text and a time is sorting by the columns."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import polars as pl
-import pytest
 
-from lakehouse.errors import BadInputError
-from spark_jobs.engine.day_files import map_in_tasks
 from transforms.sorting import sort_rows
 
 ORDER = ("instrument_id", "ts_event", "sequence")
@@ -25,14 +22,3 @@ def test_sort_rows_puts_rows_into_the_order_of_the_columns():
     frame = pl.DataFrame(rows, SCHEMA, orient="row")
     assert sort_rows(frame, ORDER).equals(frame.sort(ORDER))
     assert sort_rows(frame.clear(), ORDER).equals(frame.clear())
-
-
-def test_error_in_words_that_a_task_raises_arrives_as_itself(spark):
-    def work(number: int) -> int:
-        if number == 2:
-            raise BadInputError("expected another number, found 2")
-        return number * 10
-
-    assert map_in_tasks(spark.sparkContext, [1, 3, 5], work) == [10, 30, 50]
-    with pytest.raises(BadInputError, match=r"^expected another number, found 2$"):
-        map_in_tasks(spark.sparkContext, [1, 2, 3], work)

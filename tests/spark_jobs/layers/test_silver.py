@@ -5,17 +5,18 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
-from spark_jobs.layers.silver_files import Piece, cut_pieces
 
 from lakehouse.lake.catalog import read_log
 from lakehouse.lake.scans import pin_current
 from lakehouse.tables.finance import BRONZE_TRADES, SILVER_TRADES, SILVER_TRADES_REJECTED
 from lakehouse.tables.logs import FILE_BALANCES
-from spark_jobs.engine import day_files
+from spark_jobs.engine import tasks
 from spark_jobs.engine.manifest import Entry
+from spark_jobs.engine.pieces import cut_pieces
 from spark_jobs.finance import bronze_trades, silver_trades
-from spark_jobs.layers import silver, silver_files
-from spark_jobs.layers.silver import line_difference
+from spark_jobs.layers import balance, silver
+from spark_jobs.layers.balance import line_difference
+from spark_jobs.layers.silver import expected_lines
 
 DAY = date(2024, 8, 8)
 NEXT_DAY = date(2024, 8, 9)
@@ -29,26 +30,31 @@ def entry(instrument_id: str, sha256: str, rows: int, *days: date) -> Entry:
     )
 
 
-def test_cut_pieces_keeps_an_instruments_day_whole_and_names_the_days_files(monkeypatch):
-    monkeypatch.setattr(silver_files, "LINES_PER_TASK", 100)
+def cut(entries, days, cores, limit=500_000):
+    """Cut lines into pieces: slices, subjects, and the files that they are read from."""
+    counts, hashes = expected_lines(entries, days)
+    pieces = cut_pieces(SILVER_TRADES, counts, cores, limit)
+    return [(piece.slices, piece.subjects, balance.hashes_of(hashes, piece.slices)) for piece in pieces]
+
+
+def test_pieces_keep_an_instruments_day_whole_and_name_the_days_files():
     entries = [
         entry("A.X", "a", 180, DAY, NEXT_DAY),  # 90 lines a day
         entry("B.X", "b", 60, DAY),
         entry("C.X", "c", 40, DAY),
         entry("D.X", "d", 500, NEXT_DAY + timedelta(days=1)),  # of a day that nobody asked for
     ]
-    assert cut_pieces(entries, [DAY, NEXT_DAY], cores=1) == [
-        Piece(DAY, ("A.X",), ("a", "b", "c")),
-        Piece(DAY, ("B.X", "C.X"), ("a", "b", "c")),
-        Piece(NEXT_DAY, ("A.X",), ("a",)),
+    assert cut(entries, [DAY, NEXT_DAY], cores=1, limit=100) == [
+        ((DAY,), ("A.X",), ["a", "b", "c"]),
+        ((DAY,), ("B.X", "C.X"), ["a", "b", "c"]),
+        ((NEXT_DAY,), ("A.X",), ["a"]),
     ]
 
 
-def test_cut_pieces_gives_every_core_a_piece_of_a_single_day():
+def test_every_core_gets_a_piece_of_a_single_day():
     entries = [entry(name, name, 1000, DAY) for name in ("A.X", "B.X", "C.X", "D.X")]
-    pieces = cut_pieces(entries, [DAY], cores=2)
-    assert sorted(len(piece.instrument_ids) for piece in pieces) == [2, 2]
-    assert cut_pieces([], [DAY], cores=2) == []  # a day that lost its last delivery is emptied without a task
+    assert sorted(len(subjects) for _, subjects, _ in cut(entries, [DAY], cores=2)) == [2, 2]
+    assert cut([], [DAY], cores=2) == []  # a day that lost its last delivery is emptied without a task
 
 
 def test_silver_files_of_many_pieces_equal_those_of_one(make_lake, binance_zip, monkeypatch):
@@ -60,8 +66,8 @@ def test_silver_files_of_many_pieces_equal_those_of_one(make_lake, binance_zip, 
             binance_zip(lake.landing, symbol, DAY, [*lines, lines[3], (5, "101", "1", noon), "nonsense"])
         assert lake.run(bronze_trades.JOB).exit_code == 0
         assert lake.run(silver_trades.JOB).exit_code == 0
-        monkeypatch.setattr(silver_files, "LINES_PER_TASK", 1)
-        monkeypatch.setattr(day_files, "TASKS_PER_CORE", 1)  # a task makes several pieces, of one day too
+        monkeypatch.setattr(silver, "LINES_PER_TASK", 1)
+        monkeypatch.setattr(tasks, "TASKS_PER_CORE", 1)  # a task makes several pieces, of one day too
     for table in (SILVER_TRADES, SILVER_TRADES_REJECTED):
         assert whole.digest(table) == cut.digest(table)
     balance = read_log(cut.settings, FILE_BALANCES)
@@ -83,7 +89,7 @@ def test_silver_is_not_published_where_lines_are_neither_read_nor_counted(make_l
         binance_zip(lake.landing, symbol, DAY, [(number, "100", "1", datetime(2024, 8, 8, 12)) for number in range(9)])
     assert lake.run(bronze_trades.JOB).exit_code == 0
     with monkeypatch.context() as patched:
-        for module in (silver, silver_files):  # as if the reader took a file for one without such rows
+        for module in (silver, balance):  # as if the reader took a file for one without such rows
             patched.setattr(module, "accepted_lines", lambda *_: [pl.col("instrument_id") == "BTCUSDT.BINANCE"])
         outcome = lake.run(silver_trades.JOB)
     assert (outcome.exit_code, lake.main(SILVER_TRADES)) == (3, None)

@@ -11,8 +11,7 @@ import polars as pl
 import pytest
 
 from lakehouse.tables.finance import GOLD_TICK_FEATURES
-from spark_jobs.finance.bars_1m import CARRY_DAYS
-from spark_jobs.finance.tick_features import Carries, latest_carries, to_doubles, transform
+from transforms.finance.features import Carries, latest_carries, make_features, to_doubles
 from transforms.finance.indicators import FEATURES, State, compute_features, encode_state
 
 FIRST = date(2024, 8, 5)
@@ -51,12 +50,17 @@ def generated_bars(days: Sequence[int], instruments: str = "AB", per_day: int = 
 def features_of(bars: list[tuple], carries: Carries | None = None) -> pl.DataFrame:
     rows = pl.DataFrame(bars, BAR_SCHEMA, orient="row").sample(fraction=1, shuffle=True, seed=3)
     days = [day for _, day in sorted(rows.partition_by("event_date", as_dict=True).items())]
-    features = pl.concat(transform(days, carries or {}))
+    latest, parts = dict(carries or {}), []
+    for day in days:
+        made, after = make_features(day, latest)
+        latest |= after
+        parts.append(made)
+    features = pl.concat(parts)
     assert features.columns == list(GOLD_TICK_FEATURES.digest_columns)
     return features.sort("instrument_id", "bar_start")
 
 
-def test_transform_copies_the_bar_and_carries_state_on_the_last_bar_of_each_day():
+def test_make_features_copies_the_bar_and_carries_state_on_the_last_bar_of_each_day():
     bars = generated_bars([0, 1], "A")
     features = features_of(bars)
     close = np.array([float(row[3]) for row in bars])
@@ -86,7 +90,7 @@ def test_transform_copies_the_bar_and_carries_state_on_the_last_bar_of_each_day(
         pytest.param([[3], [2], [0], [1], [2, 3]], id="late days"),
     ],
 )
-def test_transform_of_days_in_any_order_has_the_bits_of_all_days_at_once(runs):
+def test_make_features_of_days_in_any_order_has_the_bits_of_all_days_at_once(runs):
     at_once = features_of(generated_bars([0, 1, 2, 3]))
     published: dict[int, pl.DataFrame] = {}
     for days in runs:
@@ -96,15 +100,6 @@ def test_transform_of_days_in_any_order_has_the_bits_of_all_days_at_once(runs):
             published[day] = features.filter(pl.col("event_date") == day_number(day))
     together = pl.concat([published[day] for day in sorted(published)])
     assert together.sort("instrument_id", "bar_start").equals(at_once)
-
-
-def test_transform_starts_anew_after_a_long_silence():
-    carries = latest_carries(features_of(generated_bars([0], "A")))
-    on_time = features_of(generated_bars([CARRY_DAYS], "A"), carries)
-    too_late = features_of(generated_bars([CARRY_DAYS + 1], "A"), carries)
-    assert on_time["log_return"][0] is not None
-    assert too_late["log_return"].to_list()[:2] == [None, too_late["log_return"][1]]
-    assert too_late["sma_20"].null_count() == 19
 
 
 def test_to_doubles_gives_the_nearest_double_of_every_decimal():

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from types import SimpleNamespace
 
+import polars as pl
 import pytest
-from pyspark.sql import SparkSession
 
 from lakehouse.tables.finance import GOLD_VOLUME_PROFILE_1D
-from spark_jobs.finance.volume_profile_1d import BINS, transform
+from transforms.finance.volume_profile import BINS, make_profile
 
 DAY = date(2024, 8, 8)
-TRADE_SCHEMA = "instrument_id string, event_date date, price decimal(18,8), size decimal(18,8), is_outlier boolean"
+TRADE_SCHEMA = {
+    "instrument_id": pl.String,
+    "event_date": pl.Date,
+    "price": pl.Decimal(18, 8),
+    "size": pl.Decimal(18, 8),
+    "is_outlier": pl.Boolean,
+}
 
 
-def profile_of(spark: SparkSession, trades: list[tuple[str, str]], outliers: tuple[str, ...] = ()) -> list[tuple]:
+def profile_of(trades: list[tuple[str, str]], outliers: tuple[str, ...] = ()) -> list[tuple]:
     """Bins as (low, high, volume, trades, mark), the mark being P for the point of control, v for the value area."""
     rows = [("A", DAY, Decimal(price), Decimal(size), False) for price, size in trades]
     rows += [("A", DAY, Decimal(price), Decimal(1000), True) for price in outliers]
-    profile = transform(spark.createDataFrame(rows, TRADE_SCHEMA).repartition(3))
+    profile = make_profile(pl.DataFrame(rows, TRADE_SCHEMA, orient="row").sample(fraction=1, shuffle=True, seed=3))
     assert profile.columns == list(GOLD_VOLUME_PROFILE_1D.digest_columns)
-    bins = profile.orderBy("bin_index").collect()
+    bins = [SimpleNamespace(**row) for row in profile.sort("bin_index").to_dicts()]
     assert [row.bin_index for row in bins] == list(range(len(bins)))
     assert {(row.instrument_id, row.event_date) for row in bins} == {("A", DAY)}
     return [
@@ -36,10 +43,10 @@ def profile_of(spark: SparkSession, trades: list[tuple[str, str]], outliers: tup
     ]
 
 
-def test_transform_cuts_the_range_into_bins_with_exact_edges(spark):
+def test_make_profile_cuts_the_range_into_bins_with_exact_edges():
     # The range of 50 makes bins of 1; an edge belongs to the bin above it, the high to the last bin.
     trades = [("100", "1"), ("100.99999999", "2"), ("101", "4"), ("149", "8"), ("150", "16"), ("150", "1")]
-    bins = profile_of(spark, trades, outliers=("1000", "1"))
+    bins = profile_of(trades, outliers=("1000", "1"))
     assert len(bins) == BINS
     assert [row for row in bins if row[3]] == [
         ("100", "101", "3", 2, ""),
@@ -65,13 +72,13 @@ def test_transform_cuts_the_range_into_bins_with_exact_edges(spark):
         ),
     ],
 )
-def test_transform_has_fewer_bins_where_the_range_is_narrow(spark, prices, expected):
-    assert profile_of(spark, [(price, "1") for price in prices]) == expected
+def test_make_profile_has_fewer_bins_where_the_range_is_narrow(prices, expected):
+    assert profile_of([(price, "1") for price in prices]) == expected
 
 
-def test_transform_rounds_the_width_up_so_that_all_bins_are_equal(spark):
+def test_make_profile_rounds_the_width_up_so_that_all_bins_are_equal():
     # A range of 101 units makes bins of 3 units: 34 of them, the last cut off at the high.
-    bins = profile_of(spark, [("1.00000000", "1"), ("1.00000101", "5")])
+    bins = profile_of([("1.00000000", "1"), ("1.00000101", "5")])
     assert len(bins) == 34
     assert bins[-2:] == [("1.00000096", "1.00000099", "0", 0, ""), ("1.00000099", "1.00000101", "5", 1, "Pv")]
 
@@ -88,10 +95,10 @@ def test_transform_rounds_the_width_up_so_that_all_bins_are_equal(spark):
         pytest.param([1, 1, 1, 1, 9], ["", "", "", "v", "Pv"], id="at the upper end it grows downwards"),
     ],
 )
-def test_transform_grows_the_value_area_from_the_point_of_control(spark, sizes, marks):
+def test_make_profile_grows_the_value_area_from_the_point_of_control(sizes, marks):
     # 50 bins of width 1 from 0.5 on; only every price of the first five has volume, and the last a little
     trades = [(f"{price}.5", str(size)) for price, size in enumerate(sizes) if size]
     low, high = ("0.5", "0.0001"), ("50.5", "0.0001")
-    bins = profile_of(spark, [*trades, low, high])
+    bins = profile_of([*trades, low, high])
     assert [row[4] for row in bins[:5]] == marks
     assert {row[4] for row in bins[5:]} == {""}

@@ -5,14 +5,19 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
+import polars as pl
 import pytest
-from pyspark.sql import SparkSession
 
 from lakehouse.tables.finance import GOLD_RETURN_CORRELATIONS_1D
-from spark_jobs.finance.return_correlations_1d import transform
+from transforms.finance.correlations import correlate
 
 DAY = date(2024, 8, 8)
-FEATURE_SCHEMA = "instrument_id string, event_date date, bar_start timestamp, log_return double"
+FEATURE_SCHEMA = {
+    "instrument_id": pl.String,
+    "event_date": pl.Date,
+    "bar_start": pl.Datetime("us", "UTC"),
+    "log_return": pl.Float64,
+}
 
 
 def returns_of(instrument: str, values: list[float | None], day: date = DAY, first_minute: int = 0) -> list[tuple]:
@@ -20,13 +25,13 @@ def returns_of(instrument: str, values: list[float | None], day: date = DAY, fir
     return [(instrument, day, start + timedelta(minutes=number), value) for number, value in enumerate(values)]
 
 
-def correlate(spark: SparkSession, rows: list[tuple], partitions: int = 3) -> list[tuple]:
-    frame = transform(spark.createDataFrame(rows, FEATURE_SCHEMA).repartition(partitions))
+def pairs_of(rows: list[tuple], *groups: tuple[str, ...]) -> list[tuple]:
+    frame = correlate(pl.DataFrame(rows, FEATURE_SCHEMA, orient="row"), *groups)
     assert frame.columns == list(GOLD_RETURN_CORRELATIONS_1D.digest_columns)
-    return sorted(map(tuple, frame.collect()))
+    return sorted(frame.rows())
 
 
-def test_transform_pairs_minutes_and_leaves_out_overnight_and_gaps(spark):
+def test_correlate_pairs_minutes_and_leaves_out_overnight_and_gaps():
     rows = [
         # the first return of the day is the overnight one, the one after the gap is over many minutes
         *returns_of("A", [0.5, 0.01, 0.02, -0.01]),
@@ -42,7 +47,7 @@ def test_transform_pairs_minutes_and_leaves_out_overnight_and_gaps(spark):
         *returns_of("A", [0.1, 0.2], DAY + timedelta(days=1)),
         *returns_of("B", [0.1, 0.2], DAY + timedelta(days=1), first_minute=5),
     ]
-    assert correlate(spark, rows) == [
+    assert pairs_of(rows) == [
         (DAY, "A", "B", 4, 1.0),
         (DAY, "A", "C", 3, -1.0),
         (DAY, "A", "D", 3, None),
@@ -56,23 +61,37 @@ def test_transform_pairs_minutes_and_leaves_out_overnight_and_gaps(spark):
     ]
 
 
-def test_transform_equals_numpy_and_does_not_depend_on_the_order_of_rows(spark):
+def test_correlate_equals_numpy_and_does_not_depend_on_the_order_of_rows():
     generator = np.random.default_rng(3)
     common = generator.normal(0, 0.0005, 1440)
     series = {name: common + generator.normal(0, 0.0005, 1440) for name in "ABCD"}
     rows = [row for name, values in series.items() for row in returns_of(name, values.tolist())]
-    found = correlate(spark, rows)
+    found = pairs_of(rows)
     for _, first, second, count, correlation in found:
         expected = np.corrcoef(series[first][1:], series[second][1:])[0, 1]
         assert (count, correlation) == (1439, pytest.approx(expected, abs=1e-10))
     assert len(found) == 6
     generator.shuffle(rows)
-    assert correlate(spark, rows, partitions=7) == found
+    assert pairs_of(rows) == found
 
 
-def test_transform_holds_the_largest_returns_that_prices_can_have(spark):
+def test_correlate_holds_the_largest_returns_that_prices_can_have():
     # from the smallest to the largest decimal(18,8) and back, every minute of a day
     largest = float(np.log(9_999_999_999.99999999 / 0.00000001))
     swings = [largest * (-1) ** number for number in range(1440)]
     rows = [*returns_of("A", swings), *returns_of("B", [-value for value in swings])]
-    assert correlate(spark, rows) == [(DAY, "A", "B", 1439, -1.0)]
+    assert pairs_of(rows) == [(DAY, "A", "B", 1439, -1.0)]
+
+
+def test_groups_of_instruments_together_have_the_pairs_of_all_at_once():
+    generator = np.random.default_rng(5)
+    rows = [row for name in "ABCDE" for row in returns_of(name, generator.normal(0, 0.001, 30).tolist())]
+    whole = pairs_of(rows)
+    left, right = ("A", "B"), ("C", "D", "E")
+    cut = [*pairs_of(rows, left, left), *pairs_of(rows, left, right), *pairs_of(rows, right, right)]
+    assert sorted(cut) == whole
+    assert len(whole) == 10
+
+
+def test_no_features_have_no_pairs():
+    assert pairs_of([]) == []

@@ -1,4 +1,4 @@
-"""Rules over lines: what is a number of the tables, how prices are scaled, which broken rule is named."""
+"""Lines: what is a number of the tables, how prices are scaled, which marks are suspicious."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from transforms.finance.line_rules import (
+from transforms.finance.lines import (
     NUMBER,
-    Rule,
     is_marked_suspicious,
-    is_sound,
-    name_broken,
     parse_decimal,
     parse_decimals,
-    quote_text,
     scale_price,
 )
 
@@ -74,20 +70,3 @@ def test_parse_price_scales_only_prices_that_the_file_scaled_and_never_rounds():
 def test_is_marked_suspicious_reads_the_marks_of_the_feeds():
     marks = pl.DataFrame({"raw_suspicious": ["1", "true", "TRUE", "0", "", "false", None]})
     assert marks.select(is_marked_suspicious()).to_series().to_list() == [True] * 3 + [False] * 4
-
-
-def test_name_broken_names_the_first_rule_and_takes_an_unknown_condition_for_unbroken():
-    rules = (
-        Rule("missing", pl.col("text").is_null(), pl.lit("nothing there")),
-        Rule("long", pl.col("text").str.len_chars() > 2, pl.format("{} is long", quote_text("text"))),
-        Rule("has_x", pl.col("text").str.contains("x"), pl.lit("has an x")),
-    )
-    lines = pl.DataFrame({"text": ["a", "x", "xyz", None]})
-    assert lines.select(is_sound(rules)).to_series().to_list() == [True, False, False, False]
-    named = name_broken(lines, rules).select("rule", "reason").rows()
-    assert named == [
-        (None, None),
-        ("has_x", "has an x"),
-        ("long", "'xyz' is long"),
-        ("missing", "nothing there"),
-    ]

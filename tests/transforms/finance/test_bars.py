@@ -17,9 +17,7 @@ import pytest
 
 from lakehouse.errors import BadInputError
 from lakehouse.tables.finance import GOLD_BARS_1M
-from spark_jobs.finance import bars_1m
-from spark_jobs.finance.bars_1m import CARRY_DAYS, Close, Traded, cut_pieces, session_frame
-from transforms.finance.minutes import SESSION_SCHEMA, aggregate_minutes, complete_minutes, last_prices
+from transforms.finance.bars import SESSION_SCHEMA, Close, aggregate_minutes, last_prices, make_bars, survey_closes
 
 DAY = date(2024, 8, 8)
 NEXT = DAY + timedelta(days=1)
@@ -63,24 +61,25 @@ def trade_frame(trades: Sequence[tuple]) -> pl.DataFrame:
     return pl.DataFrame(trades, TRADE_SCHEMA, orient="row")
 
 
-def surveyed(trades: pl.DataFrame) -> list[list[Traded]]:
-    """What the tasks of the first pass tell of each day, in order, whatever order the trades are read in."""
-    days = trades.partition_by("event_date", as_dict=True, maintain_order=True)
-    return [
-        [Traded(day, *row) for row in last_prices(rows.reverse().lazy()).rows()]
-        for (day,), rows in sorted(days.items())
-    ]
+CARRY_DAYS = 10
+"""How old a close may be that a day begins with, as the job carries it."""
 
 
 def bars_of(trades: pl.DataFrame, sessions: Sequence[tuple], closes: Mapping[str, Close] | None = None) -> pl.DataFrame:
-    """The bars of all pieces that the days' trades are cut into."""
-    parts = []
-    for piece in cut_pieces(surveyed(trades), closes or {}, LATER, cores=1):
-        of_piece = (pl.col("event_date") == piece.day) & pl.col("instrument_id").is_in(piece.instrument_ids)
-        parts_of_day = [row[1:] for row in sessions if row[0] == piece.day and row[1] in piece.instrument_ids]
+    """The bars of the days, one after another; a survey of a day's trades finds the closes that its bars end with."""
+    latest, parts = dict(closes or {}), []
+    for (day,), rows in sorted(trades.partition_by("event_date", as_dict=True, maintain_order=True).items()):
+        carried = {name: close for name, close in latest.items() if day - close.day <= CARRY_DAYS * ONE_DAY}
+        names = set(rows["instrument_id"])
+        parts_of_day = [row[1:] for row in sessions if row[0] == day and row[1] in names]
         session_rows = pl.DataFrame(parts_of_day, SESSION_SCHEMA, orient="row")
-        minutes = aggregate_minutes(trades.filter(of_piece))
-        parts.append(complete_minutes(minutes, piece.day, session_rows, piece.previous_closes))
+        start = {name: close for name, close in carried.items() if name in names}
+        bars, after = make_bars(rows, start, session_rows, day)
+        survey = survey_closes(rows.reverse().lazy(), day)
+        assert {name: close for name, close in survey.items() if close is not None} == after
+        assert set(survey) == names
+        latest |= after
+        parts.append(bars)
     return pl.concat(parts)
 
 
@@ -239,74 +238,6 @@ def test_bars_of_a_day_of_outliers_alone_carry_on_what_was_before():
     ]
 
 
-def test_cut_pieces_bounds_a_tasks_trades_and_keeps_an_instruments_day_whole(monkeypatch):
-    monkeypatch.setattr(bars_1m, "TRADES_PER_TASK", 100)
-    days = [
-        [Traded(DAY, "A.X", 180, Decimal(1)), Traded(DAY, "B.X", 60, None), Traded(DAY, "C.X", 40, Decimal(3))],
-        [],  # a day that has lost its trades
-        [Traded(NEXT, "B.X", 10, Decimal(2))],
-    ]
-    pieces = cut_pieces(days, {"B.X": Close(DAY - ONE_DAY, Decimal(7))}, LATER, cores=1)
-    assert [(piece.day, piece.instrument_ids, piece.previous_closes) for piece in pieces] == [
-        (DAY, ("A.X",), {}),
-        (DAY, ("B.X",), {"B.X": Decimal(7)}),
-        (DAY, ("C.X",), {}),
-        (NEXT, ("B.X",), {"B.X": Decimal(7)}),
-    ]
-
-
-def test_session_frame_cuts_sessions_to_utc_days_and_counts_from_their_start():
-    days = [date(2013, 10, 6), date(2013, 10, 7)]
-    instruments = ["AIG.USA", "GC-201312.COMEX", "XRPETH.BINANCE"]
-    found = [(day, *row) for day in days for row in session_frame(instruments, day, LATER).rows()]
-    sunday, monday = days
-    assert sorted(found) == sorted(
-        [
-            session("AIG.USA", monday, "13:30", "20:00"),
-            # from Sunday evening in Chicago to Monday evening, and the next
-            (
-                sunday,
-                "GC-201312.COMEX",
-                minute_of(sunday, "22:00"),
-                minute_of(sunday, "22:00"),
-                minute_of(monday, "00:00"),
-            ),
-            (
-                monday,
-                "GC-201312.COMEX",
-                minute_of(sunday, "22:00"),
-                minute_of(monday, "00:00"),
-                minute_of(monday, "22:00"),
-            ),
-            (
-                monday,
-                "GC-201312.COMEX",
-                minute_of(monday, "22:00"),
-                minute_of(monday, "22:00"),
-                minute_of(monday + ONE_DAY, "00:00"),
-            ),
-            *(
-                (day, "XRPETH.BINANCE", *[minute_of(day, "00:00")] * 2, minute_of(day + ONE_DAY, "00:00"))
-                for day in days
-            ),
-        ]
-    )
-
-
-@pytest.mark.parametrize(
-    ("now", "end"),
-    [
-        pytest.param("13:00", "13:30", id="before the session there is no minute of it"),
-        pytest.param("15:17:59", "15:17", id="within it, the minute that runs is not over"),
-        pytest.param("21:00", "20:00", id="after it, the session is whole"),
-    ],
-)
-def test_session_frame_ends_with_what_is_over(now, end):
-    monday = date(2013, 10, 7)
-    frame = session_frame(["AIG.USA"], monday, at(monday, now))
-    assert frame.select("first_minute", "end_minute").rows() == [(minute_of(monday, "13:30"), minute_of(monday, end))]
-
-
 @pytest.fixture(scope="module")
 def real_trades(real_data: Path) -> pl.DataFrame:
     """Three real days of XRPETH as silver has them."""
@@ -332,7 +263,8 @@ def real_trades(real_data: Path) -> pl.DataFrame:
 
 def test_bars_of_real_days_one_by_one_equal_all_at_once(real_trades):
     days = [date(2019, 10, 11), date(2019, 10, 12), date(2019, 10, 13)]
-    sessions = [(day, *row) for day in days for row in session_frame(["XRPETH.BINANCE"], day, LATER).rows()]
+    sessions = [session("XRPETH.BINANCE", day, "00:00", "23:59") for day in days]
+    sessions = [(*row[:-1], row[-1] + 1) for row in sessions]  # around the clock
     at_once = bars_of(real_trades, sessions)
     by_day: list[pl.DataFrame] = []
     for day in days:
