@@ -11,15 +11,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+import polars as pl
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException, NamespaceAlreadyExistsError, TableAlreadyExistsError
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NamespaceAlreadyExistsError,
+    TableAlreadyExistsError,
+    ValidationException,
+)
 from pyiceberg.table import Table as IcebergTable
 from sqlalchemy.exc import IntegrityError
 
 from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError, ConflictError, UnavailableError, first_line
 from lakehouse.lake.connection import CATALOG_ERRORS, open_catalog
-from lakehouse.lake.schema import iceberg_schema, iceberg_type, partition_spec, sort_order, spelled_type
+from lakehouse.lake.old_manifest import is_of_version_0_1, rewrite_manifest
+from lakehouse.lake.schema import arrow_schema, iceberg_schema, iceberg_type, partition_spec, sort_order, spelled_type
 from lakehouse.tables import TABLES, Table
 from lakehouse.tables.vision import images_table
 
@@ -151,7 +158,10 @@ def migrate_table(iceberg: IcebergTable, table: Table) -> list[str]:
                     former = iceberg.schema().find_field(part.source_id).name
                     if former in renamed:
                         spec.rename_field(part.name, renamed[former] + part.name.removeprefix(former))
-    except CommitFailedException as error:
+            if is_of_version_0_1(table, difference.added) and iceberg.current_snapshot() is not None:
+                rows = pl.DataFrame(iceberg.scan().to_arrow()).rename(dict(renamed))
+                transaction.overwrite(rewrite_manifest(rows).sort(table.row_order).to_arrow().cast(arrow_schema(table)))
+    except (CommitFailedException, ValidationException) as error:
         raise ConflictError(
             f"another program changed {table.identifier} at the same moment; run `lakehouse migrate` again"
         ) from error
