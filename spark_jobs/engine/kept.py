@@ -20,18 +20,25 @@ from spark_jobs.engine.tasks import map_in_tasks
 
 
 def in_slices(column_name: str | None, slices: Iterable[Slice]) -> pl.Expr:
-    """Return the condition that selects the rows of slices; all rows if the table is replaced whole."""
+    """Return the condition that selects the rows of slices; all rows if the table is replaced whole.
+
+    It is as plain as it can be, so that Iceberg understands it and files without such a row are not opened. It may be
+    null for rows whose slice is null.
+    """
     if column_name is None:
         return pl.lit(True)
     column, given = pl.col(column_name), tuple(slices)
-    parts = [column.is_in(values) for values in (days_of(given), names_of(given)) if values]
-    return reduce(or_, [*parts, *([column.is_null()] if UNDATED in given else [])], pl.lit(False)).fill_null(False)
+    names = tuple(name for name in names_of(given) if name != UNDATED)
+    parts = [column.is_in(values) for values in (days_of(given), names) if values]
+    if UNDATED in given:
+        parts.append(column.is_null())
+    return reduce(or_, parts) if parts else column.is_in([])
 
 
 def not_held(column_name: str, subject: str, held: HeldBack) -> pl.Expr:
     """Return the condition that leaves the parts out that are held back."""
     parts = [in_slices(column_name, [each]) & pl.col(subject).is_in(names) for each, names in held.items()]
-    return ~reduce(or_, parts, pl.lit(False)).fill_null(False)
+    return ~reduce(or_, parts).fill_null(False) if parts else pl.lit(True)
 
 
 def staged_rows(branch: Branch, slices: Sequence[Slice], held: HeldBack | None = None) -> pl.LazyFrame:
@@ -67,7 +74,11 @@ def keep_other_days(
     """Write the rows of some months again that are not of the slices."""
     table = target.table
     months = in_months(pl.col(str(table.replaced_by)), part)
-    rows = pinned.rows(months & ~in_slices(table.replaced_by, slices)).select(table.column_names).collect()
+    rows = (
+        pinned.rows(months & ~in_slices(table.replaced_by, slices).fill_null(False))
+        .select(table.column_names)
+        .collect()
+    )
     return write_rows(target, rows.sort(table.row_order, maintain_order=True), "kept")
 
 

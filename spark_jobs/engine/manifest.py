@@ -19,6 +19,8 @@ from lakehouse.lake.scans import pin_current
 from lakehouse.slices import Slice, in_order
 from lakehouse.tables.manifest import BRONZE_FILES
 
+LABELS = "labels"
+"""The last part of a delivery's part that names a file of labels."""
 Delivery = tuple[str, str, date | None, str]
 """Source, subject, day and part. Image sets, and files whose day could not be read, have no day."""
 
@@ -65,6 +67,11 @@ class Entry:
     def line_subject(self) -> str:
         """What its lines are about in silver: an instrument, a meter, or the set that a split belongs to."""
         return self.subject if self.event_dates else self.subject.partition(".")[0]
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether its rows are lines of a bronze table; those of a file of labels belong to the images beside it."""
+        return self.delivery_part.rpartition(".")[2] != LABELS
 
     @property
     def slices(self) -> tuple[Slice, ...]:

@@ -84,7 +84,7 @@ def read_piece(
 
 def count_rows(source: PinnedTable, made: Table, slices: Sequence[Slice]) -> Counts:
     """Count the rows that a table is made from, by slice and subject; a slice without rows has no subject."""
-    by = (str(made.replaced_by), made.subject)
+    by = (pl.col(str(made.replaced_by)).alias("slice"), pl.col(made.subject).alias("subject"))  # one column of images
     counted = source.rows(in_slices(made.replaced_by, slices)).group_by(by).len().collect(engine="streaming")
     counts: dict[Slice, dict[str, int]] = {each: {} for each in slices}
     for each, subject, rows in counted.rows():

@@ -186,7 +186,15 @@ def count_facts(attempt: Attempt, write: Write, branch: Branch, slices: tuple[Sl
     """Return the branch as it is now, with what its audit asks for."""
     snapshot_id = load(attempt.settings, write.table).refs()[branch.name].snapshot_id
     facts = {"rows_trailing_week_mean": trailing_week_mean(attempt.settings, write.table, slices)}
-    return Staged(write, branch, snapshot_id, slices, {**facts, **write.facts(branch, slices, held)}, held)
+    counted = {name: without_parts(fact, held) for name, fact in write.facts(branch, slices, held).items()}
+    return Staged(write, branch, snapshot_id, slices, {**facts, **counted}, held)
+
+
+def without_parts(fact: Any, held: HeldBack) -> Any:
+    """Return a fact that was counted per part, (slice, subject), without the parts held back; others as they are."""
+    if not isinstance(fact, Mapping):
+        return fact
+    return {(each, subject): value for (each, subject), value in fact.items() if subject not in held.get(each, ())}
 
 
 def changes_nothing(attempt: Attempt, staged: Sequence[Staged], held: Sequence[HeldPart]) -> bool:

@@ -19,6 +19,7 @@ import polars as pl
 
 from lakehouse.lake.scans import PinnedTable
 from lakehouse.reference.instruments import describe_instrument
+from lakehouse.slices import Slice, days_of
 from lakehouse.tables.finance import GOLD_BARS_1M, SILVER_TRADES
 from spark_jobs.engine.kept import not_held, staged_rows
 from spark_jobs.engine.stage import Branch, HeldBack
@@ -32,9 +33,9 @@ CARRY_DAYS = 10
 """How many days back a close may be carried from; no declared venue closes for that long."""
 
 
-def given(instrument_ids: Sequence[str], days: Sequence[date], now: datetime) -> tuple[pl.DataFrame, date]:
+def given(instrument_ids: Sequence[str], days: Sequence[Slice], now: datetime) -> tuple[pl.DataFrame, date]:
     """Return when instruments trade on a day, as far as that is over, and the day."""
-    (day,) = days
+    (day,) = days_of(days)
     return session_frame(instrument_ids, day, now), day
 
 
@@ -46,7 +47,7 @@ def read_closes(bars: PinnedTable, day: date) -> Mapping[str, Close]:
     return {instrument_id: Close(of_day, close) for instrument_id, of_day, close in last.rows()}
 
 
-def compare_trades(inputs: Inputs, branch: Branch, days: Sequence[date], held: HeldBack) -> Mapping[str, Any]:
+def compare_trades(inputs: Inputs, branch: Branch, days: Sequence[Slice], held: HeldBack) -> Mapping[str, Any]:
     """Count what the bars have more or less volume than the trades, and the minutes that a session lacks."""
     bars = staged_rows(branch, days, held)
     trades = inputs.upstream.rows(pl.col("event_date").is_in(days), not_held("event_date", "instrument_id", held))

@@ -16,14 +16,14 @@ from lakehouse.tables.finance import GOLD_RETURN_CORRELATIONS_1D, GOLD_TICK_FEAT
 from spark_jobs.engine.pieces import Piece
 from spark_jobs.layers.command_line import main
 from spark_jobs.layers.derive import by_slices
-from spark_jobs.layers.gold import Derivation, gold_job
+from spark_jobs.layers.gold import Derivation, Inputs, gold_job
 from transforms.finance.correlations import FEATURE_COLUMNS, correlate
 
 GROUP = 200
 """Instruments in a group: a day of two groups' returns takes some 30 MB."""
 
 
-def cut_pairs(pieces: Sequence[Piece]) -> list[Piece]:
+def cut_pairs(inputs: Inputs, pieces: Sequence[Piece]) -> list[Piece]:
     """Cut each day into pieces of all pairs between two groups of instruments."""
     subjects: dict[tuple[Slice, ...], set[str]] = {}
     for piece in pieces:

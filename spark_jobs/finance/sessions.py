@@ -9,8 +9,9 @@ from functools import lru_cache
 
 import polars as pl
 
-from lakehouse.config.settings import Settings
 from lakehouse.reference.instruments import describe_instrument, sessions
+from lakehouse.slices import Slice, days_of
+from spark_jobs.engine.job import Request
 from transforms.finance.bars import SESSION_SCHEMA
 
 LATER = datetime(9999, 12, 31, tzinfo=UTC)
@@ -44,12 +45,12 @@ def whole_minutes(time: datetime) -> int:
     return int(time.timestamp()) // 60
 
 
-def describe_sessions(settings: Settings, subjects: Mapping[date, Sequence[str]]) -> dict[date, str]:
+def describe_sessions(request: Request, subjects: Mapping[Slice, Sequence[str]]) -> dict[Slice, str]:
     """Return, for each day, a digest of its instruments' descriptions and of their sessions on it.
 
     A new version of a calendar changes the days on which it says something else, and no others.
     """
-    return {day: _digest(day, tuple(names)) for day, names in subjects.items()}
+    return {day: _digest(day, tuple(subjects[day])) for day in days_of(subjects)}
 
 
 def _digest(day: date, instrument_ids: tuple[str, ...]) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 import polars as pl
 
 from lakehouse.lake.scans import PinnedTable
+from lakehouse.slices import Slice
 from lakehouse.tables.finance import GOLD_BARS_1M, GOLD_TICK_FEATURES
 from spark_jobs.engine.kept import not_held, staged_rows
 from spark_jobs.engine.stage import Branch, HeldBack
@@ -38,7 +39,7 @@ def read_carries(features: PinnedTable, day: date) -> Carries:
     return latest_carries(of_days.select("instrument_id", "event_date", "_carry").collect())
 
 
-def compare_bars(inputs: Inputs, branch: Branch, days: Sequence[date], held: HeldBack) -> Mapping[str, Any]:
+def compare_bars(inputs: Inputs, branch: Branch, days: Sequence[Slice], held: HeldBack) -> Mapping[str, Any]:
     """Count the bars that have no features, and features without a bar."""
     key = ("instrument_id", "bar_start")
     is_compared = not_held("event_date", "instrument_id", held)

@@ -9,11 +9,11 @@ Bins and value area: transforms/finance/volume_profile.py.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import Any
 
 import polars as pl
 
+from lakehouse.slices import Slice
 from lakehouse.tables.finance import GOLD_VOLUME_PROFILE_1D, SILVER_TRADES
 from spark_jobs.engine.kept import not_held, staged_rows
 from spark_jobs.engine.stage import Branch, HeldBack
@@ -23,7 +23,7 @@ from spark_jobs.layers.gold import Derivation, Inputs, gold_job
 from transforms.finance.volume_profile import TRADE_COLUMNS, make_profile
 
 
-def compare_volume(inputs: Inputs, branch: Branch, days: Sequence[date], held: HeldBack) -> Mapping[str, Any]:
+def compare_volume(inputs: Inputs, branch: Branch, days: Sequence[Slice], held: HeldBack) -> Mapping[str, Any]:
     """Count the volume that the bins have more or less than the trades, outliers left out."""
     is_compared = not_held("event_date", "instrument_id", held)
     trades = inputs.upstream.rows(pl.col("event_date").is_in(days), is_compared, ~pl.col("is_outlier"))

@@ -20,7 +20,7 @@ from spark_jobs.engine import manifest
 from spark_jobs.engine.kept import in_slices, not_held
 from spark_jobs.engine.manifest import Entry
 from spark_jobs.engine.publish import Attempt
-from spark_jobs.engine.stage import HeldBack
+from spark_jobs.engine.stage import Branch, HeldBack
 
 if TYPE_CHECKING:
     from spark_jobs.layers.silver import Cleaning
@@ -67,7 +67,7 @@ def balance(  # noqa: PLR0917  # each is counted in its own place
 
     line = "_source_line" if "_source_line" in cleaning.table.column_names else "_source_record"
     counted = {
-        "lines_in": count(cleaning.bronze, "main", *accepted_lines(slices, hashes_of(hashes, slices))),
+        "lines_in": count(cleaning.bronze, "main", *accepted_lines(cleaning.bronze, slices, hashes_of(hashes, slices))),
         "rows_out": count(cleaning.table, attempt.branch_name, pl.col(line).is_not_null()),
         "rows_rejected": count(cleaning.rejected, attempt.branch_name if is_staged else "main"),
         "rows_duplicate": add_up(
@@ -77,7 +77,7 @@ def balance(  # noqa: PLR0917  # each is counted in its own place
     # Of every delivery: a row of one that is not accepted any more is what the balance is there to find
     names = {entry.source_sha256: entry.source_file for entry in manifest.read_manifest(attempt.settings)}
     balanced = record_balance(attempt, cleaning.table, names, counted)
-    whole = entries if not held else [entry for entry in entries if not is_held(entry, held)]
+    whole = [entry for entry in entries if entry.has_lines and not is_held(entry, held)]
     return {**balanced, "manifest_line_difference": line_difference(whole, slices, counted["lines_in"])}
 
 
@@ -102,9 +102,11 @@ def line_difference(entries: Sequence[Entry], slices: Sequence[Slice], lines: Co
     return sum(abs(rows - found.get(sha256, 0)) for sha256, rows in expected.items() if sha256 not in partly)
 
 
-def accepted_lines(slices: Sequence[Slice], hashes: Sequence[str]) -> tuple[pl.Expr, ...]:
+def accepted_lines(bronze: Table, slices: Sequence[Slice], hashes: Sequence[str]) -> tuple[pl.Expr, ...]:
     """Select bronze's lines of files; a line's delivery is never more than a day away from its event."""
     conditions = [pl.col("_source_sha256").is_in(hashes)]
+    if "_label_sha256" in bronze.column_names:  # an image counts with the labels that it was accepted with
+        conditions.append(pl.col("_label_sha256").is_in(hashes).fill_null(True))
     if days := days_of(slices):
         conditions.append(pl.col("delivery_date").is_between(days[0] - ONE_DAY, days[-1] + ONE_DAY))
     return tuple(conditions)
@@ -116,7 +118,7 @@ def hashes_of(hashes: Mapping[Slice, set[str]], slices: Sequence[Slice]) -> list
 
 
 def record_balance(
-    attempt: Attempt, table: Table, names: Mapping[str, str], counted: Mapping[str, Counts]
+    run: Attempt | Branch, table: Table, names: Mapping[str, str], counted: Mapping[str, Counts]
 ) -> dict[str, int]:
     """Log lines in = rows out + rejected + duplicates for every file and slice; return the sums for the audit.
 
@@ -129,8 +131,8 @@ def record_balance(
         numbers = {name: counts.get(key, 0) for name, counts in counted.items()}
         rows.append(
             {
-                "run_id": attempt.run_id,
-                "run_key": attempt.run_key,
+                "run_id": run.run_id,
+                "run_key": run.run_key,
                 "table_name": table.identifier,
                 "event_date": each if isinstance(each, date) else None,
                 "_source_file": names[sha256],
@@ -140,6 +142,6 @@ def record_balance(
                 "counted_at": now,
             }
         )
-    append_log(attempt.settings, FILE_BALANCES, rows)
+    append_log(run.settings, FILE_BALANCES, rows)
     sums = {name: sum(row[name] for row in rows) for name in counted}
     return {**sums, "unbalanced_files": sum(not row["is_balanced"] for row in rows)}

@@ -148,13 +148,12 @@ def build_writes(request: Request, delivered: Delivered, attempt: Attempt, table
     unreadable = [result for result in converted if result.unreadable is not None]
     for result in unreadable:
         logger.warning("quarantined %s: %s", result.file.landed.path, result.unreadable)
-    if unreadable and request.is_strict:
-        first = unreadable[0]
+    try:
+        reasons = [f"{result.file.landed.path}: {result.unreadable}" for result in unreadable]
+        refuse_if_strict(request, reasons, len(converted), "files")
+    except BadInputError:
         convert.discard_converted(converted, request.settings)
-        raise BadInputError(
-            f"{first.file.landed.path}: {first.unreadable}; {len(unreadable)} of {len(converted)} files can't be read "
-            "and --strict publishes nothing then"
-        )
+        raise
     new = [entry for result in converted for entry in entries_of(result, delivered.dataset, attempt.started_at)]
     try:
         rows = manifest.merge(delivered.entries, new, request.is_replacing)
@@ -182,6 +181,18 @@ def build_writes(request: Request, delivered: Delivered, attempt: Attempt, table
             ),
         )
     return writes
+
+
+def refuse_if_strict(request: Request, reasons: Sequence[str], count: int, what: str) -> None:
+    """Refuse a strict run of which something can't be read.
+
+    Raises:
+        BadInputError: that is so; the first reason is given.
+    """
+    if reasons and request.is_strict:
+        raise BadInputError(
+            f"{reasons[0]}; {len(reasons)} of {count} {what} can't be read and --strict publishes nothing then"
+        )
 
 
 def entries_of(result: Converted, dataset: str, ingested_at: datetime) -> Iterable[Entry]:
@@ -260,8 +271,13 @@ def summarize(request: Request, plan: Plan, published: Sequence[Published]) -> S
         entry.verdict == "quarantined" and (entry.source_sha256, entry.read_as) in read
         for entry in manifest.read_manifest(request.settings)
     )
-    rows = sum(item.rows_added for item in published if item.table is not BRONZE_FILES)
-    note = f"{len(plan.state.files)} files read"
+    return summarize_files(published, len(plan.state.files), quarantined, "files")
+
+
+def summarize_files(published: Sequence[Published], read: int, quarantined: int, what: str) -> Summary:
+    """Return rows and files in numbers; quarantined ones make a success a notice."""
+    rows = sum(item.rows_added for item in published if item.table != BRONZE_FILES)
+    note = f"{read} {what} read"
     if not quarantined:
         return Summary(rows_in=rows, rows_out=rows, note=note)
     note += f", {quarantined} of them quarantined (reasons in bronze.files)"

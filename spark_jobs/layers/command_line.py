@@ -89,6 +89,22 @@ def main(job: TableJob, arguments: Sequence[str] | None = None) -> None:
     finish(parsed, job.name, run_job)
 
 
+def main_of_jobs(description: str | None, jobs: Callable[[Request], Sequence[TableJob]]) -> None:
+    """Run the jobs that a module has for a request, and leave the process with the first failure's exit code."""
+
+    def run_jobs(request: Request) -> ExitCode:
+        codes = []
+        for job in jobs(request):
+            outcome = run(job, request)
+            tell(outcome)
+            codes.append(outcome.exit_code)
+        failed = [code for code in codes if code not in (ExitCode.DONE, ExitCode.QUARANTINED)]
+        return failed[0] if failed else max(codes, default=ExitCode.DONE)
+
+    lines = (description or "").splitlines()
+    finish(parse_arguments(None, lines[0]), lines[0], run_jobs)
+
+
 def main_of_domains(description: str | None, domains: Sequence[str]) -> None:
     """Run the chains of domains, one after another, and leave the process with the worst exit code.
 

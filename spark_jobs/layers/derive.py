@@ -19,20 +19,20 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakehouse.lake.scans import PinnedTable, pin_current
-from lakehouse.slices import days_of
+from lakehouse.slices import Slice, days_of, in_order
 from spark_jobs.engine.files import DataFile, Target, write_rows
 from spark_jobs.engine.kept import not_held, replace_slices
 from spark_jobs.engine.pieces import Counts, Piece, count_rows, cut_pieces, read_piece, rows_of_subjects
-from spark_jobs.engine.stage import Branch, stage_frame
+from spark_jobs.engine.stage import Branch, spark_condition, stage_frame
 from spark_jobs.engine.tasks import deal_rows, map_in_tasks, rows_per_task
 from spark_jobs.layers.gold import Inputs, Making
 
 State = TypeVar("State")
-Given = Callable[[Sequence[str], Sequence[date], datetime], tuple[Any, ...]]
-"""For subjects, days and the moment at which the run began (UTC): what a transform is given besides rows and state."""
+Given = Callable[[Sequence[str], Sequence[Slice], datetime], tuple[Any, ...]]
+"""For subjects, slices and the moment at which the run began, UTC: what a transform is given besides rows."""
 
 
-def nothing_given(subjects: Sequence[str], days: Sequence[date], now: datetime) -> tuple[Any, ...]:
+def nothing_given(subjects: Sequence[str], slices: Sequence[Slice], now: datetime) -> tuple[Any, ...]:
     """Give a transform the rows alone."""
     return ()
 
@@ -43,7 +43,7 @@ def by_slices(
     *,
     given: Given = nothing_given,
     rows_per_piece: int = 500_000,
-    cut: Callable[[Sequence[Piece]], Sequence[Piece]] = lambda pieces: pieces,
+    cut: Callable[[Inputs, Sequence[Piece]], Sequence[Piece]] = lambda inputs, pieces: pieces,
 ) -> Making:
     """Call `transform(rows, *given)` for some subjects' rows of some days, with the days that these look back on.
 
@@ -51,17 +51,17 @@ def by_slices(
     out. `cut` may change the pieces, as for rows that combine two groups of subjects.
     """
 
-    def stage(inputs: Inputs, branch: Branch, days: Sequence[date]) -> None:
+    def stage(inputs: Inputs, branch: Branch, slices: Sequence[Slice]) -> None:
         context, making = branch.spark.sparkContext, inputs.derivation
-        counts = count_rows(inputs.upstream, making.table, days)
-        pieces = cut(cut_pieces(making.table, counts, context.defaultParallelism, rows_per_piece))
+        counts = count_rows(inputs.upstream, making.table, slices)
+        pieces = cut(inputs, cut_pieces(making.table, counts, context.defaultParallelism, rows_per_piece))
         pieces = [
-            replace(piece, given=(*piece.given, *given(piece.subjects, days_of(piece.slices), branch.started_at)))
+            replace(piece, given=(*piece.given, *given(piece.subjects, piece.slices, branch.started_at)))
             for piece in pieces
         ]
         work = partial(make_piece, inputs, transform, tuple(columns), branch.target)
         written = map_in_tasks(context, pieces, work)
-        replace_slices(branch, [file for files in written for file in files], days)
+        replace_slices(branch, [file for files in written for file in files], slices)
 
     return Making(stage, made_by=(transform,))
 
@@ -75,7 +75,7 @@ def make_piece(
 ) -> tuple[DataFile, ...]:
     """Make one piece's rows and write their files."""
     derivation = inputs.derivation
-    read = sorted(derivation.days_read(days_of(piece.slices)))
+    read = in_order(derivation.slices_read(piece.slices))
     rows = read_piece(inputs.upstream, target.table, piece, columns, read)
     if inputs.held:
         rows = rows.filter(not_held(str(target.table.replaced_by), target.table.subject, inputs.held))
@@ -118,8 +118,8 @@ def by_state(
     Any cut of a day's rows in time, with the states handed on, gives the same bits.
     """
 
-    def stage(inputs: Inputs, branch: Branch, days: Sequence[date]) -> None:
-        context, table = branch.spark.sparkContext, inputs.derivation.table
+    def stage(inputs: Inputs, branch: Branch, slices: Sequence[Slice]) -> None:
+        context, table, days = branch.spark.sparkContext, inputs.derivation.table, days_of(slices)
         before = min(days) - timedelta(days=1)
         states = carry.read(pin_current(inputs.settings, table, branch.name), before)
         counts = count_rows(inputs.upstream, table, days)
@@ -191,17 +191,16 @@ class Chain(Generic[State]):
         return files
 
 
-def by_spark(transform: Callable[[DataFrame, Sequence[date]], DataFrame]) -> Making:
+def by_spark(transform: Callable[[DataFrame, Sequence[Slice]], DataFrame]) -> Making:
     """Call `transform(upstream, days)` once, with a Spark DataFrame of the days' upstream rows."""
 
-    def stage(inputs: Inputs, branch: Branch, days: Sequence[date]) -> None:
+    def stage(inputs: Inputs, branch: Branch, slices: Sequence[Slice]) -> None:
         derivation = inputs.derivation
         upstream = branch.spark.table(derivation.upstream.full_name)
-        read = sorted(derivation.days_read(days))
-        rows = upstream.where(F.col("event_date").isin(read))
+        rows = upstream.where(spark_condition(derivation.table, derivation.slices_read(slices)))
         for each, subjects in inputs.held.items():
-            is_held = (F.col("event_date") == F.lit(each)) & F.col(derivation.upstream.subject).isin([*subjects])
+            is_held = spark_condition(derivation.table, [each]) & F.col(derivation.upstream.subject).isin([*subjects])
             rows = rows.where(~is_held)
-        stage_frame(branch, transform(rows, days).withColumn("_ingested_at", F.lit(branch.started_at)), days)
+        stage_frame(branch, transform(rows, slices).withColumn("_ingested_at", F.lit(branch.started_at)), slices)
 
     return Making(stage, made_by=(transform,))

@@ -13,22 +13,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
+
+import polars as pl
 
 from lakehouse.config.settings import Settings
 from lakehouse.lake.catalog import load
 from lakehouse.lake.history import held_back, published_slices, slice_fingerprints
 from lakehouse.lake.scans import PinnedTable, pin, pin_current
-from lakehouse.slices import Slice, days_of
+from lakehouse.slices import Slice, days_of, in_order
 from lakehouse.tables import Table
 from spark_jobs.engine.job import Plan, Request, Summary, TableJob
+from spark_jobs.engine.kept import in_slices, stage_rows
 from spark_jobs.engine.manifest import accepted, read_manifest
 from spark_jobs.engine.publish import Attempt, Published, Write
 from spark_jobs.engine.stage import Branch, HeldBack
 
-Declared = Callable[[Settings, Mapping[date, Sequence[str]]], Mapping[date, str]]
-"""For days and their subjects, texts that change with the calendars and declarations that a day's rows rest on."""
-Facts = Callable[["Inputs", Branch, Sequence[date], HeldBack], Mapping[str, Any]]
+Declared = Callable[[Request, Mapping[Slice, Sequence[str]]], Mapping[Slice, str]]
+"""For slices and their subjects, texts that change with the calendars and declarations that a slice's rows rest on."""
+Facts = Callable[["Inputs", Branch, Sequence[Slice], HeldBack], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -53,9 +57,18 @@ class Making:
     table carries at the end of a day, by subject, as values that can be compared; None if it carries none.
     """
 
-    stage: Callable[[Inputs, Branch, Sequence[date]], None]
+    stage: Callable[[Inputs, Branch, Sequence[Slice]], None]
     made_by: tuple[Any, ...]
     read_state: Callable[[PinnedTable, date], Mapping[str, Any]] | None = None
+
+
+@dataclass(frozen=True)
+class Also:
+    """A small table that the driver makes beside another one, from `columns` of the same upstream rows."""
+
+    table: Table
+    columns: Sequence[str]
+    make: Callable[[pl.DataFrame], pl.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -65,7 +78,7 @@ class Derivation:
     With `look_back_days`, the upstream rows reach back that far before each day, as far as there are any. With
     `grows_by_itself`, a day that is not over is due again in every run: time alone adds rows to it. With
     `combines_parts`, a row is made of several subjects: those that failed their audit upstream are left out of their
-    day, and the run says so.
+    day, and the run says so. `only` are the slices of a table that is made for some alone, such as one image set.
     """
 
     table: Table
@@ -76,84 +89,90 @@ class Derivation:
     look_back_days: int = 0
     grows_by_itself: bool = False
     combines_parts: bool = False
+    only: tuple[Slice, ...] | None = None
+    also: tuple[Also, ...] = ()
 
-    def days_read(self, days: Iterable[date]) -> set[date]:
-        """Return the upstream days that some days are made from."""
-        return {day - timedelta(days=number) for day in days for number in range(self.look_back_days + 1)}
+    def slices_read(self, slices: Iterable[Slice]) -> set[Slice]:
+        """Return the upstream slices that some slices are made from."""
+        given = set(slices)
+        days = days_of(given)
+        return given | {day - timedelta(days=number) for day in days for number in range(self.look_back_days + 1)}
 
 
 def gold_job(name: str, derivation: Derivation) -> TableJob:
     """Make the job of one gold table."""
 
     def plan(request: Request) -> Plan:
-        return plan_days(request, derivation)
+        return plan_slices(request, derivation)
 
     def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
         return build_writes(planned, derivation)
 
     def summarize(request: Request, planned: Plan, published: Sequence[Published]) -> Summary:
-        return Summary(rows_out=sum(item.rows_added for item in published), note=note_left_out(planned.state))
+        rows = sum(item.rows_added for item in published if item.table == derivation.table)
+        return Summary(rows_out=rows, note=note_left_out(planned.state))
 
     return TableJob(
         name=name,
         table=derivation.table,
-        tables=(derivation.table,),
+        tables=(derivation.table, *(also.table for also in derivation.also)),
         reads=(derivation.upstream,),
-        made_by=derivation.making.made_by,
+        made_by=(*derivation.making.made_by, *(also.make for also in derivation.also)),
         plan=plan,
         build=build,
         summarize=summarize,
     )
 
 
-def plan_days(request: Request, derivation: Derivation) -> Plan:
-    """Find the days that the upstream table has, and those that only this table still has.
+def plan_slices(request: Request, derivation: Derivation) -> Plan:
+    """Find the slices that the upstream table has, and those that only this table still has.
 
     Days that this table has after them are in the plan's `later`: a carried state may reach them, or a run that died
     has changed their upstream rows.
     """
-    settings = request.settings
+    settings, column = request.settings, str(derivation.table.replaced_by)
     upstream = load(settings, derivation.upstream)
-    published = set(days_of(published_slices(load(settings, derivation.table), "event_date")))
-    days = published | set(days_of(published_slices(upstream, "event_date")))
-    prints = slice_fingerprints(upstream, "event_date", days)
-    inputs = {day: describe_inputs(derivation, prints, day) for day in days}
-    held: HeldBack = {}
-    if derivation.combines_parts:
-        held = held_back(upstream, days)
-        inputs |= {day: (*inputs[day], f"without {', '.join(held[day])}") for day in days if day in held}
+    published = set(published_slices(load(settings, derivation.table), column))
+    slices = published | set(published_slices(upstream, column))
+    if derivation.only is not None:
+        slices &= {*derivation.only}
+    prints = slice_fingerprints(upstream, column, slices)
+    inputs = {each: describe_inputs(derivation, prints, each) for each in slices}
+    held = held_back(upstream, slices) if derivation.combines_parts else {}
+    inputs |= {each: (*inputs[each], f"without {', '.join(held[each])}") for each in held}
     if derivation.declared is not None:
-        texts = derivation.declared(settings, subjects_of_days(settings, derivation.upstream.name, days))
-        inputs |= {day: (*inputs[day], texts[day]) for day in days if day in texts}
+        subjects = subjects_of_slices(settings, derivation.upstream.name, slices)
+        texts = derivation.declared(request, subjects)
+        inputs |= {each: (*inputs[each], texts[each]) for each in slices if each in texts}
     if derivation.grows_by_itself:
         now = request.started_at
-        inputs |= {day: (*inputs[day], f"known until {now:%H:%M}") for day in days if day == now.date()}
+        inputs |= {day: (*inputs[day], f"known until {now:%H:%M}") for day in slices if day == now.date()}
     asked: dict[Slice, Sequence[str]] = {
-        day: texts for day, texts in inputs.items() if request.slices is None or day in request.slices
+        each: texts for each, texts in inputs.items() if request.slices is None or each in request.slices
     }
     first = min(days_of(asked), default=None)
     later: dict[Slice, Sequence[str]] = {
-        day: inputs[day] for day in published if first is not None and day > first and day not in asked
+        day: inputs[day] for day in days_of(published) if first is not None and day > first and day not in asked
     }
-    lines = [f"read {derivation.upstream.identifier} of {day}" for day in days_of(asked)]
+    lines = [f"read {derivation.upstream.identifier} of {each}" for each in in_order(asked)]
     lines += [f"replace {day}, too, if what it is made from has changed" for day in days_of(later)]
     return Plan(asked, tuple(lines), Inputs(settings, derivation, pin(upstream, settings), held), later)
 
 
-def subjects_of_days(settings: Settings, dataset: str, days: Iterable[date]) -> dict[date, list[str]]:
-    """Return the subjects that were delivered for each day, as the manifest has them."""
-    subjects: dict[date, set[str]] = {day: set() for day in days}
+def subjects_of_slices(settings: Settings, dataset: str, slices: Iterable[Slice]) -> dict[Slice, list[str]]:
+    """Return the subjects that were delivered for each slice, as the manifest has them."""
+    subjects: dict[Slice, set[str]] = {each: set() for each in slices}
     for entry in accepted(read_manifest(settings), dataset):
-        for day in days_of(entry.slices):
-            if day in subjects:
-                subjects[day].add(entry.line_subject)
-    return {day: sorted(names) for day, names in subjects.items()}
+        for each in entry.slices:
+            if each in subjects:
+                subjects[each].add(entry.line_subject)
+    return {each: sorted(names) for each, names in subjects.items()}
 
 
-def describe_inputs(derivation: Derivation, prints: Mapping[Slice, str], day: date) -> tuple[str, ...]:
-    """Describe a day's upstream rows, and those of each day that it looks back on."""
-    earlier = sorted(derivation.days_read([day]) - {day})
-    return (prints.get(day, "no rows"), *(f"{other}: {prints[other]}" for other in earlier if other in prints))
+def describe_inputs(derivation: Derivation, prints: Mapping[Slice, str], each: Slice) -> tuple[str, ...]:
+    """Describe a slice's upstream rows, and those of each day that it looks back on."""
+    earlier = days_of(derivation.slices_read([each]) - {each})
+    return (prints.get(each, "no rows"), *(f"{other}: {prints[other]}" for other in earlier if other in prints))
 
 
 def note_left_out(inputs: Inputs) -> str:
@@ -169,14 +188,24 @@ def build_writes(plan: Plan, derivation: Derivation) -> Sequence[Write]:
 
     def stage(branch: Branch) -> Sequence[Slice]:
         if derivation.making.read_state is None:
-            derivation.making.stage(inputs, branch, days_of(plan.slices))
+            derivation.making.stage(inputs, branch, plan.slices)
             return plan.slices
         return stage_with_state(inputs, branch, plan)
 
     def facts(branch: Branch, slices: Sequence[Slice], held: HeldBack) -> Mapping[str, Any]:
-        return derivation.facts(inputs, branch, days_of(slices), held)
+        return derivation.facts(inputs, branch, slices, held)
 
-    return [Write(derivation.table, plan.slices, stage, facts)]
+    return [
+        Write(derivation.table, plan.slices, stage, facts),
+        *(Write(also.table, plan.slices, partial(stage_also, inputs, also, plan.slices)) for also in derivation.also),
+    ]
+
+
+def stage_also(inputs: Inputs, also: Also, slices: Sequence[Slice], branch: Branch) -> Sequence[Slice]:
+    """Make a small table from the upstream rows of some slices."""
+    rows = inputs.upstream.rows(in_slices(also.table.replaced_by, slices)).select(also.columns).collect()
+    made = also.make(rows).with_columns(_ingested_at=pl.lit(branch.started_at))
+    return stage_rows(branch, made, slices)
 
 
 def stage_with_state(inputs: Inputs, branch: Branch, plan: Plan) -> Sequence[date]:

@@ -43,7 +43,8 @@ class Cleaning:
 
     `prepare` may change the pieces before tasks start: cut them otherwise, and add what `clean` is given besides the
     lines. `declared` are texts by slice that change with the declarations that `clean` is given. `facts` counts what
-    the audit asks for besides the balance, in the staged rows of the slices without the parts held back.
+    the audit asks for besides the balance, in the staged rows of the slices without the parts held back; `note` puts
+    some of it into the run's last line.
     """
 
     table: Table
@@ -53,6 +54,7 @@ class Cleaning:
     prepare: Callable[[Request, PinnedTable, Sequence[Piece]], Sequence[Piece]] = lambda request, bronze, pieces: pieces
     declared: Callable[[Request, Sequence[Slice]], Mapping[Slice, str]] = lambda request, slices: {}
     facts: Callable[[pl.LazyFrame], Mapping[str, Any]] = lambda rows: {}
+    note: Callable[[Mapping[str, Any]], str] = lambda facts: ""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def silver_job(name: str, cleaning: Cleaning) -> TableJob:
         made_by=(cleaning.clean,),
         plan=lambda request: plan_slices(request, cleaning),
         build=build,
-        summarize=lambda request, planned, published: summarize(cleaning.table, published),
+        summarize=lambda request, planned, published: summarize(cleaning, published),
     )
 
 
@@ -132,7 +134,9 @@ def judge_slices(request: Request, plan: Plan, attempt: Attempt, cleaning: Clean
     bronze = pin_current(request.settings, cleaning.bronze)
     counts, hashes = expected_lines(plan.state, plan.slices)
     pieces = [
-        Piece(piece.slices, piece.subjects, accepted_lines(piece.slices, hashes_of(hashes, piece.slices)))
+        Piece(
+            piece.slices, piece.subjects, accepted_lines(cleaning.bronze, piece.slices, hashes_of(hashes, piece.slices))
+        )
         for piece in cut_pieces(cleaning.table, counts, context.defaultParallelism, LINES_PER_TASK)
     ]
     rows, rejected = (
@@ -151,8 +155,8 @@ def expected_lines(
     hashes: dict[Slice, set[str]] = {each: set() for each in slices}
     for entry in entries:
         for each in {*entry.slices} & {*slices}:
-            lines = counts[each]
-            lines[entry.line_subject] = lines.get(entry.line_subject, 0) + entry.rows // len(entry.slices) + 1
+            lines, rows = counts[each], entry.rows // len(entry.slices) + 1 if entry.has_lines else 0
+            lines[entry.line_subject] = lines.get(entry.line_subject, 0) + rows
             hashes[each].add(entry.source_sha256)
     return counts, hashes
 
@@ -162,8 +166,8 @@ def judge_piece(task: Task, piece: Piece) -> Written:
     cleaning = task.cleaning
     lines = read_piece(task.bronze, cleaning.table, piece, cleaning.bronze.digest_columns)
     judged = cleaning.clean(lines, *piece.given)
-    by = file_part(cleaning.table)
-    counted = judged.duplicates.group_by(by).len().rows() if judged.duplicates.height else []
+    by = [pl.col(name).alias(f"key_{number}") for number, name in enumerate(file_part(cleaning.table))]
+    counted = judged.duplicates.group_by(by).len().rows()
     return Written(
         write_rows(task.rows, judged.rows, piece.name),
         write_rows(task.rejected, judged.rejected.sort(cleaning.rejected.row_order), piece.name),
@@ -171,10 +175,11 @@ def judge_piece(task: Task, piece: Piece) -> Written:
     )
 
 
-def summarize(table: Table, published: Sequence[Published]) -> Summary:
+def summarize(cleaning: Cleaning, published: Sequence[Published]) -> Summary:
     """Return the balance as the run's numbers."""
+    names = ("lines_in", "rows_out", "rows_rejected", "rows_duplicate")
     for item in published:
-        if item.table == table:
-            facts = item.facts
-            return Summary(*(facts[name] for name in ("lines_in", "rows_out", "rows_rejected", "rows_duplicate")))
+        if item.table == cleaning.table:
+            rows_in, rows_out, rejected, duplicate = (item.facts[name] for name in names)
+            return Summary(rows_in, rows_out, rejected, duplicate, note=cleaning.note(item.facts))
     return Summary()

@@ -4,40 +4,40 @@ Reads   the landing folder   the files that a declared image set names
 Writes  lakehouse.bronze.images   adds the new deliveries, takes out those that they replace
         lakehouse.bronze.files    the manifest: what became of each file
 
-Images and labels of a split are two files that are judged together: where their counts differ or one of them is
-missing, cut or of another kind, both are quarantined and nothing of them is loaded. A pickle is never opened.
+Images and labels of a split are two files that are judged together: if their counts differ or one of them is missing,
+cut or of another kind, both are quarantined and nothing of them is loaded. A pickle is never opened.
 """
 
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from pyspark.sql import functions as F
-
-from lakehouse.errors import BadInputError, ExitCode
+from lakehouse.errors import BadInputError
+from lakehouse.lake.counts import count_by
 from lakehouse.reference import image_set as declarations
 from lakehouse.slices import UNDATED, Slice
 from lakehouse.tables.manifest import BRONZE_FILES
 from lakehouse.tables.vision import BRONZE_IMAGES
 from spark_jobs.engine import manifest
-from spark_jobs.engine.job import Job, Plan, Request, Summary
+from spark_jobs.engine.files import discard, target_of
+from spark_jobs.engine.job import Plan, Request, Summary, TableJob
+from spark_jobs.engine.kept import in_slices
 from spark_jobs.engine.manifest import Entry
 from spark_jobs.engine.publish import Attempt, Published, Write
 from spark_jobs.engine.stage import Branch, delete_rows, stage_files
-from spark_jobs.layers.bronze import hash_files, stage_manifest
-from spark_jobs.layers.convert import target_of
-from spark_jobs.sources import image_bytes
+from spark_jobs.engine.tasks import map_in_tasks
+from spark_jobs.layers.bronze import hash_files, refuse_if_strict, stage_manifest, summarize_files
+from spark_jobs.layers.command_line import main
 from spark_jobs.sources.landing import LandedFile, list_landing
-from spark_jobs.vision import convert_images, deliveries, image_manifest, image_writer
-from spark_jobs.vision.command_line import main
-from spark_jobs.vision.convert_images import ConvertedImages, convert
+from spark_jobs.vision import convert_images, deliveries
+from spark_jobs.vision.convert_images import ConvertedImages, convert_delivery
 from spark_jobs.vision.deliveries import DATASET, ImageDelivery, ImageFile, find_deliveries, find_place
-from spark_jobs.vision.image_manifest import entries_of, image_key, is_accepted, is_labels, is_settled, set_of
-from spark_jobs.vision.sets import asked_sets
+from spark_jobs.vision.image_manifest import entries_of, image_key, is_accepted, is_settled, set_of
+from spark_jobs.vision.sets import asked_sets, expected_files
 
 logger = logging.getLogger(__name__)
 
@@ -54,14 +54,20 @@ class Delivered:
 
 
 def plan(request: Request) -> Plan:
-    """Find the deliveries of the sets asked for that the manifest has not judged yet."""
+    """Find the deliveries of the sets asked for that the manifest has not judged yet.
+
+    Raises:
+        BadInputError: a set that was asked for is not declared, or has neither files nor images.
+    """
     entries = tuple(manifest.read_manifest(request.settings))
     ours = [entry for entry in entries if entry.dataset == DATASET]
     sets = asked_sets(request)
     landed = list_landing(request.landing, request.settings)
     new: list[ImageDelivery] = []
-    for image_set in sets.values():
+    for name, image_set in sets.items():
         files = hash_claimed(request, image_set, landed)
+        if request.slices is not None and not files and name not in {set_of(entry) for entry in ours}:
+            raise BadInputError(f"{request.landing} holds no file of {name}; expected {expected_files(image_set)}")
         hashes = {file.sha256: file for _, file in files}
         new += [
             delivery
@@ -83,7 +89,7 @@ def plan(request: Request) -> Plan:
         for file, _ in delivery.files
     ]
     return Plan(
-        {unit: sorted(set(texts)) for unit, texts in inputs.items()}, tuple(lines), Delivered(entries, tuple(new))
+        {each: sorted(set(texts)) for each, texts in inputs.items()}, tuple(lines), Delivered(entries, tuple(new))
     )
 
 
@@ -106,16 +112,17 @@ def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
     """
     delivered: Delivered = planned.state
     target = target_of(request.settings, BRONZE_IMAGES, attempt.run_id, attempt.started_at)
-    converted = convert(request.spark, target, delivered.deliveries)
+    largest_first = sorted(delivered.deliveries, key=lambda each: -sum(file.landed.bytes for file, _ in each.files))
+    converted = map_in_tasks(request.spark.sparkContext, largest_first, partial(convert_delivery, target))
     try:
         refuse_unreadable(request, delivered, converted)
         new = [entry for result in converted for entry in entries_of(result, delivered.entries, attempt.started_at)]
         rows = manifest.merge(delivered.entries, new, request.is_replacing)
     except BadInputError:
-        convert_images.discard(converted, request.settings)
+        discard((file for result in converted for file in result.data_files), request.settings)
         raise
-    days = (UNDATED,)
-    writes = [Write(BRONZE_FILES, days, lambda branch: stage_manifest(request.settings, branch, rows, days))]
+    undated = (UNDATED,)
+    writes = [Write(BRONZE_FILES, undated, lambda branch: stage_manifest(branch, rows, undated))]
     readable = [result for result in converted if result.unreadable is None]
     if readable:
         names = tuple(sorted({result.delivery.image_set.name for result in readable}))
@@ -125,7 +132,7 @@ def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
                 BRONZE_IMAGES,
                 names,
                 lambda branch: stage_deliveries(branch, rows, readable, names),
-                lambda branch, _: {"manifest_row_difference": row_difference(branch, rows, names)},
+                lambda branch, slices, held: {"manifest_row_difference": row_difference(branch, rows, names)},
             ),
         )
     return writes
@@ -141,27 +148,25 @@ def refuse_unreadable(request: Request, delivered: Delivered, converted: Sequenc
                 f"{result.delivery.subject} was accepted before and can't be read as it is declared now: "
                 f"{result.unreadable}; mend the declaration"
             )
-    if unreadable and request.is_strict:
-        raise BadInputError(
-            f"{unreadable[0].unreadable}; {len(unreadable)} of {len(converted)} deliveries can't be read and --strict "
-            "publishes nothing then"
-        )
+    reasons = [result.unreadable for result in unreadable if result.unreadable is not None]
+    refuse_if_strict(request, reasons, len(converted), "deliveries")
 
 
 def stage_deliveries(
     branch: Branch, rows: Sequence[Entry], readable: Sequence[ConvertedImages], names: Sequence[str]
 ) -> Sequence[Slice]:
     """Add the new deliveries to what the manifest to come expects of the old ones, and to nothing else."""
-    kept = {image_key(entry) for entry in manifest.accepted(rows, DATASET) if not is_labels(entry)}
+    kept = {image_key(entry) for entry in manifest.accepted(rows, DATASET) if entry.has_lines}
     kept -= {
         (result.delivery.image_set.name, load.split, load.part, result.delivery.images.sha256)
         for result in readable
         for load in result.loads
         if result.delivery.images is not None
     }
-    present = {tuple(row) for row in branch.read_days(names).select(*KEY).distinct().collect()}
+    condition = in_slices("dataset", names)
+    present = set(count_by(branch.settings, BRONZE_IMAGES, KEY, (condition,), branch.name))
     delete_rows(branch, KEY, sorted(present - kept))
-    return stage_files(branch, [file for result in readable for file in result.data_files], names)
+    return stage_files(branch, [file for result in readable for file in result.data_files], names, replaces=False)
 
 
 def row_difference(branch: Branch, rows: Sequence[Entry], names: Sequence[str]) -> int:
@@ -172,14 +177,17 @@ def row_difference(branch: Branch, rows: Sequence[Entry], names: Sequence[str]) 
     expected: dict[Any, int] = {}
     for entry in manifest.accepted(rows, DATASET):
         if set_of(entry) in names:
-            key = ("labels" if is_labels(entry) else "images", entry.source_sha256)
+            key = ("labels" if not entry.has_lines else "images", entry.source_sha256)
             expected[key] = expected.get(key, 0) + entry.rows
     found: dict[Any, int] = {}
-    grouped = branch.read_days(names).groupBy("_source_sha256", "_label_sha256").agg(F.count("*").alias("images"))
-    for row in grouped.collect():
-        for key in (("images", row["_source_sha256"]), ("labels", row["_label_sha256"])):
+    condition = in_slices("dataset", names)
+    files = ("_source_sha256", "_label_sha256")
+    for (images, labels), rows_found in count_by(
+        branch.settings, BRONZE_IMAGES, files, (condition,), branch.name
+    ).items():
+        for key in (("images", images), ("labels", labels)):
             if key[1] is not None:
-                found[key] = found.get(key, 0) + row["images"]
+                found[key] = found.get(key, 0) + rows_found
     return sum(abs(expected.get(key, 0) - found.get(key, 0)) for key in {*expected, *found})
 
 
@@ -191,24 +199,19 @@ def summarize(request: Request, planned: Plan, published: Sequence[Published]) -
         for entry in manifest.read_manifest(request.settings)
         if entry.verdict == "quarantined" and entry.read_as in read
     }
-    rows = sum(item.rows_added for item in published if item.table is BRONZE_IMAGES)
-    note = f"{len(read)} deliveries read"
-    if not quarantined:
-        return Summary(rows_in=rows, rows_out=rows, note=note)
-    note += f", {len(quarantined)} of them quarantined (reasons in bronze.files)"
-    return Summary(rows_in=rows, rows_out=rows, exit_code=ExitCode.QUARANTINED, note=note)
+    return summarize_files(published, len(read), len(quarantined), "deliveries")
 
 
-JOB = Job(
+JOB = TableJob(
     name="vision.bronze_images",
     table=BRONZE_IMAGES,
     tables=(BRONZE_IMAGES, BRONZE_FILES),
     reads=(),
-    code=(sys.modules[__name__], declarations, deliveries, convert_images, image_writer, image_manifest, image_bytes),
+    made_by=(convert_images,),
     plan=plan,
     build=build,
     summarize=summarize,
 )
 
 if __name__ == "__main__":
-    main(lambda name: JOB)
+    main(JOB)

@@ -7,27 +7,21 @@ arrays anyway, so that nothing later has to look into the pixels.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from pyspark import TaskContext
-from pyspark.sql import SparkSession
 
 from lakehouse.config.settings import Settings
 from lakehouse.lake.schema import arrow_schema
 from lakehouse.tables.vision import BRONZE_IMAGES
-from spark_jobs.engine.stage import DataFile
-from spark_jobs.layers.convert import Target
+from spark_jobs.engine.files import ROW_GROUP_BYTES, DataFile, FileWriter, Target, partition_path
 from spark_jobs.sources.base import UnreadableFileError
 from spark_jobs.sources.image_bytes import Bytes, Records, read_cifar10, read_cifar10_archive, read_idx
 from spark_jobs.sources.landing import read_bytes
 from spark_jobs.vision.deliveries import ImageDelivery, ImageFile, Place, batch_place
-from spark_jobs.vision.image_writer import ImageWriter, element_ids_of, remove
 
-ROW_GROUP_BYTES = 32 << 20
-"""Pixels per row group: enough to compress well, few enough for several tasks to read one file."""
 MEASURED_ROWS = 1024
 """Images whose squares are held at once."""
 
@@ -51,45 +45,18 @@ class ConvertedImages:
     unreadable: str | None = None
 
 
-def discard(converted: Sequence[ConvertedImages], settings: Settings) -> None:
-    """Remove data files that are not going to be committed."""
-    for result in converted:
-        for file in result.data_files:
-            remove(file, settings)
-
-
-def convert(spark: SparkSession, target: Target, deliveries: Sequence[ImageDelivery]) -> list[ConvertedImages]:
-    """Convert the deliveries in a Spark task each, the largest first; the result is in their order."""
-    if not deliveries:
-        return []
-    element_ids = element_ids_of(target.settings)
-    sizes = [sum(file.landed.bytes for file, _ in delivery.files) for delivery in deliveries]
-    numbers = sorted(range(len(deliveries)), key=lambda number: -sizes[number])
-    tasks = [(number, deliveries[number]) for number in numbers]
-
-    def convert_some(given: Iterator[tuple[int, ImageDelivery]]) -> Iterator[tuple[int, ConvertedImages]]:
-        pa.set_cpu_count(1)  # a task is one core; Arrow's own threads would take the others'
-        for number, delivery in given:
-            yield number, convert_delivery(target, element_ids, delivery)
-
-    results = dict(spark.sparkContext.parallelize(tasks, len(tasks)).mapPartitions(convert_some).collect())
-    return [results[number] for number in range(len(deliveries))]
-
-
-def convert_delivery(target: Target, element_ids: dict[str, int], delivery: ImageDelivery) -> ConvertedImages:
+def convert_delivery(target: Target, delivery: ImageDelivery) -> ConvertedImages:
     """Write one delivery's images; what can't be read leaves nothing behind but its reason."""
     if delivery.refusal is not None:
         return ConvertedImages(delivery, unreadable=delivery.refusal)
-    context = TaskContext.get()
-    attempt = context.taskAttemptId() if context else 0
-    writer = ImageWriter(target, f"{attempt}-{hashlib.sha256(delivery.read_as.encode()).hexdigest()[:12]}", element_ids)
+    writer = FileWriter(target, hashlib.sha256(delivery.read_as.encode()).hexdigest()[:12])
     loads = []
     try:
         for place, member, records in read_delivery(delivery, target.settings):
             check_shape(delivery, records)
-            partition = f"dataset={delivery.image_set.name}/split={place.split}"
+            partition = partition_path({"dataset": delivery.image_set.name, "split": place.split})
             for batch in batches_of(target, delivery, place, member, records):
-                writer.write(partition, batch)
+                writer.write(partition, pa.Table.from_batches([batch]))
             loads.append(Load(place.split, place.part, len(records.labels)))
         if len({(load.split, load.part) for load in loads}) != len(loads):
             raise UnreadableFileError("two members of the archive are the same batch")
@@ -163,7 +130,7 @@ def batches_of(
         "_source_file": images.landed.path,
         "_source_member": member,
         "_source_sha256": images.sha256,
-        "_ingested_at": target.ingested_at,
+        "_ingested_at": target.started_at,
     }
     count = len(records.labels)
     step = max(1, ROW_GROUP_BYTES // records.pixels.shape[1])

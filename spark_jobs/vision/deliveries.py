@@ -13,13 +13,12 @@ from dataclasses import dataclass
 
 from lakehouse.errors import BadInputError
 from lakehouse.reference.image_set import ImageSet
-from spark_jobs.engine.manifest import Entry
+from spark_jobs.engine.manifest import LABELS, Entry
 from spark_jobs.sources.dialect import path_regex
 from spark_jobs.sources.image_bytes import PICKLED, REFUSE_PICKLE
 from spark_jobs.sources.landing import LandedFile
 
 DATASET = "images"
-LABELS = "labels"
 
 
 @dataclass(frozen=True)

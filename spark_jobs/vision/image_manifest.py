@@ -8,7 +8,7 @@ from datetime import datetime
 from spark_jobs.engine import manifest
 from spark_jobs.engine.manifest import Entry
 from spark_jobs.vision.convert_images import ConvertedImages
-from spark_jobs.vision.deliveries import DATASET, LABELS, ImageDelivery, ImageFile, subject_of
+from spark_jobs.vision.deliveries import DATASET, ImageDelivery, ImageFile, subject_of
 
 
 def set_of(entry: Entry) -> str:
@@ -22,14 +22,9 @@ def image_key(entry: Entry) -> tuple[str, str, str, str]:
     return (name, split, entry.delivery_part, entry.source_sha256)
 
 
-def is_labels(entry: Entry) -> bool:
-    """Tell files of labels from files of images."""
-    return entry.delivery_part.rpartition(".")[2] == LABELS
-
-
 def accepted_entries(entries: Iterable[Entry], name: str) -> list[Entry]:
     """Return the rows of a set's accepted files of images, without those of labels."""
-    return [e for e in manifest.accepted(entries, DATASET) if set_of(e) == name and not is_labels(e)]
+    return [e for e in manifest.accepted(entries, DATASET) if set_of(e) == name and e.has_lines]
 
 
 def is_settled(

@@ -8,13 +8,11 @@ A set also holds what other models and versions said of it: those rows are kept,
 
 from __future__ import annotations
 
-import sys
-
 from lakehouse.tables.vision import GOLD_IMAGE_PREDICTIONS
 from spark_jobs.layers.command_line import main
 from spark_jobs.layers.forecasts import forecast_job
 
-JOB = forecast_job("vision.image_predictions", GOLD_IMAGE_PREDICTIONS, sys.modules[__name__])
+JOB = forecast_job("vision.image_predictions", GOLD_IMAGE_PREDICTIONS)
 
 if __name__ == "__main__":
     main(JOB)
