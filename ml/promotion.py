@@ -20,7 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.errors import BadInputError
-from lakehouse.lake.catalog import append_log, read_log, require_tables
+from lakehouse.lake.catalog import append_log, read_log
+from lakehouse.lake.migration import require_tables
 from lakehouse.tables.registry import PROMOTIONS
 from ml.compare import Comparison, is_better
 from ml.gold import read_gold

@@ -18,7 +18,8 @@ import pyarrow as pa
 import pytest
 
 from lakehouse.config.settings import Settings
-from lakehouse.lake.catalog import load, require_tables
+from lakehouse.lake.catalog import load
+from lakehouse.lake.migration import require_tables
 from lakehouse.lake.schema import arrow_schema
 from lakehouse.reference.instruments import describe_instrument, sessions
 from lakehouse.tables.finance import GOLD_TICK_FEATURES
