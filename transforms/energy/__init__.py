@@ -1,0 +1,1 @@
+"""Meter readings, from lines of files to hourly load with features."""
