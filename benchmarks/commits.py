@@ -34,8 +34,9 @@ from typing import Any
 import psutil
 
 from lakehouse.config.settings import Settings, settings
-from lakehouse.lake.catalog import append_log, load, require_tables
+from lakehouse.lake.catalog import append_log, load
 from lakehouse.lake.connection import open_catalog
+from lakehouse.lake.migration import require_tables
 from lakehouse.tables import TABLES, Table
 from lakehouse.tables.finance import GOLD_VOLUME_PROFILE_1D
 from lakehouse.tables.logs import RUNS

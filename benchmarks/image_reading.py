@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 from images import mnist
 
 from lakehouse.config.settings import read_settings
-from lakehouse.lake.catalog import load, require_tables
+from lakehouse.lake.catalog import load
+from lakehouse.lake.migration import require_tables
 from lakehouse.lake.schema import arrow_schema
 from lakehouse.tables.vision import gold_images
 from ml.gold import RowFilter, choose_snapshot, read_snapshot

@@ -17,6 +17,7 @@ import pyarrow.dataset as ds
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression, In, IsNull, Or, Reference
 from pyiceberg.io.pyarrow import ArrowScan, schema_to_pyarrow
 from pyiceberg.table import DataScan
+from pyiceberg.table.metadata import TableMetadata
 
 from expectations.report import slices_condition
 from lakehouse.config.settings import Settings
@@ -108,15 +109,22 @@ def slices_filter(table: Table, slices: Sequence[Slice]) -> BooleanExpression:
 def select_scan(connection: duckdb.DuckDBPyConnection, scan: DataScan, settings: Settings) -> str:
     """Return a SELECT over a scan's files, which may hold other rows, too."""
     tasks, schema = list(scan.plan_files()), scan.table_metadata.schema()
-    if any(task.delete_files for task in tasks):  # deleted rows are PyIceberg's to leave out
+    locations = [task.file.file_path for task in tasks]
+    paths = [path for path in map(local_path, locations) if path is not None]
+    has_deleted_rows = any(task.delete_files for task in tasks)
+    if len(paths) == len(locations) and not has_deleted_rows:
+        return select_files(connection, schema, paths)
+    if has_deleted_rows or was_renamed(scan.table_metadata):  # PyIceberg knows both, but reads all columns at once
         rows = ArrowScan(scan.table_metadata, scan.io, schema, scan.row_filter).to_table(tasks)
         connection.register("scanned", rows)
         return "SELECT * FROM scanned"
-    locations = [task.file.file_path for task in tasks]
-    paths = [path for path in map(local_path, locations) if path is not None]
-    if len(paths) == len(locations):
-        return select_files(connection, schema, paths)
     opened = [open_filesystem(location, settings) for location in locations]
     columns = schema_to_pyarrow(schema, include_field_ids=False)
     connection.register("scanned", ds.dataset([path for _, path in opened], columns, filesystem=opened[0][0]))
     return "SELECT * FROM scanned"
+
+
+def was_renamed(metadata: TableMetadata) -> bool:
+    """Return whether some column had another name in the past: Arrow finds the columns of a file by name alone."""
+    names = {(field.field_id, field.name) for schema in metadata.schemas for field in schema.fields}
+    return len(names) > len({field_id for field_id, _ in names})

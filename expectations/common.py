@@ -12,9 +12,7 @@ REASON_GIVEN = row_rule(
     "trim(rule) = '' OR trim(reason) = ''",
 )
 
-FILES_QUERY = (
-    "SELECT delivery_date, instrument_id, _source_file, verdict, rows FROM bronze.files ORDER BY delivery_date"
-)
+FILES_QUERY = "SELECT delivery_date, subject, _source_file, verdict, rows FROM bronze.files ORDER BY delivery_date"
 
 MANIFEST_ROWS = FactRule(
     "manifest_row_difference",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from expectations.report import slices_condition
 from expectations.rules import FactRule, Rule
 from lakehouse.slices import Slice
-from lakehouse.tables import Table
+from lakehouse.tables import Column, Table
 
 
 def failed_rows_query(rule: Rule | FactRule, table: Table, slices: Sequence[Slice], run_id: str) -> str | None:
@@ -22,10 +22,16 @@ def failed_rows_query(rule: Rule | FactRule, table: Table, slices: Sequence[Slic
     if rule.kind == "rows":
         broken = f"({rule.failed_rows_sql})"
     else:
-        keys = ", ".join(rule.group_by)
-        groups = f"SELECT {keys} FROM {table.identifier}{where} GROUP BY {keys} HAVING {rule.failed_rows_sql}"  # noqa: S608  # shown, not run
+        by = ", ".join(rule.group_by)
+        keys = ", ".join(without_null(table.column(key)) for key in rule.group_by)
+        groups = f"SELECT {keys} FROM {table.identifier}{where} GROUP BY {by} HAVING {rule.failed_rows_sql}"  # noqa: S608  # shown, not run
         broken = f"({keys}) IN ({groups})"
     return f"SELECT * FROM {table.identifier}{where}{' AND ' if where else ' WHERE '}{broken}"  # noqa: S608  # shown, not run; from declarations only
+
+
+def without_null(column: Column) -> str:
+    """Return a key's column for comparison by IN, which never finds a null."""
+    return f"coalesce(CAST({column.name} AS VARCHAR), '')" if column.nullable else column.name
 
 
 def query_command(query: str, table_name: str, snapshot_id: int | None) -> str:

@@ -75,12 +75,12 @@ def format_slices(slices: Iterable[Slice]) -> str:
 
 
 def describe_slices(slices: Iterable[Slice]) -> str:
-    """Name slices for a person."""
+    """Name slices for a person; image sets stand for their deliveries, which have no day."""
     given = tuple(slices)
     if ALL in given:
         return "the whole table"
     named = format_slices(each for each in given if each != UNDATED)
-    parts = (named, "deliveries without a day" if UNDATED in given else "")
+    parts = (named, "deliveries without a day" if names_of(given) == (UNDATED,) else "")
     return ", ".join(part for part in parts if part)
 
 

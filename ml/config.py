@@ -1,7 +1,8 @@
 """Model configuration: one YAML per model, beside its code, checked against a schema; errors name file and line.
 
-What every model has is here. What belongs to one kind of model (features, split, hyperparameters) is in the domain's
-config.py, whose CONFIGS maps the name of the code to its schema. No heavy import: Dags read configurations, too.
+What every model has is here. What belongs to one kind of model (features, split, hyperparameters) is a subclass of
+ModelConfig in the domain's config.py; it is found by its `code`, which names the module of the model. No heavy import:
+Dags read configurations, too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -227,10 +228,28 @@ def find_schema(document: Document) -> type[ModelConfig]:
     domains = sorted(path.parent.name for path in FOLDER.glob("*/config.py"))
     if domain not in domains:
         document.refuse([document.fault(("domain",), f"expected one of {', '.join(domains)}, found {domain!r}")])
-    schemas: dict[str, type[ModelConfig]] = importlib.import_module(f"ml.{domain}.config").CONFIGS
+    schemas = schemas_of(str(domain))
     if not isinstance(code, str) or code not in schemas:
         document.refuse([document.fault(("code",), f"expected one of {', '.join(schemas)}, found {code!r}")])
     return schemas[str(code)]
+
+
+def schemas_of(domain: str) -> dict[str, type[ModelConfig]]:
+    """Return the schemas that a domain's config.py defines, by the code that each is for: the value of its `code`.
+
+    Raises:
+        BadInputError: two are for the same code.
+    """
+    module = importlib.import_module(f"ml.{domain}.config")
+    found: dict[str, type[ModelConfig]] = {}
+    for value in vars(module).values():
+        if isinstance(value, type) and issubclass(value, ModelConfig) and value.__module__ == module.__name__:
+            for code in get_args(value.model_fields["code"].annotation):
+                if code in found:
+                    both = f"{found[code].__name__} and {value.__name__}"
+                    raise BadInputError(f"ml/{domain}/config.py: {both} are both for code {code!r}; expected one")
+                found[code] = value
+    return found
 
 
 def apply_override(document: Document, override: str, schema: type[ModelConfig]) -> None:

@@ -1,6 +1,6 @@
 """How a run is judged: by rows that were held back, where its model has some, then by its test rows, once.
 
-Only models that hold rows back for it have this gate (`Model.score_validation`). A model that fails it never sees the
+Only models that hold rows back for it have this gate (`ml.model.Validated`). A model that fails it never sees the
 test rows, so that settings can be tried as often as wanted and the test split still tells the truth once.
 
 Writes  metrics, plots, the scored test rows; validation_<name> and plots below validation/ of rows held back
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.gate import Demand, Verdict, judge
-from ml.model import find_model
+from ml.model import Deflated, Validated, find_model
 from ml.registry import MODEL_FILES, download_model
 from ml.tracking import PREDICTIONS, TAG, Context, TrainingRun, mark
 from ml.trials import find_trials, log_trials
@@ -31,12 +31,12 @@ TEST_SPLIT = f"{TAG}test_split"
 def judge_validation(context: Context, run: TrainingRun, rows: pa.Table, folder: Path) -> Verdict | None:
     """Hold a model against the gate on the rows held back from training; None where it has none."""
     model = find_model(run.config)
-    if not model.score_validation:
+    if not isinstance(model, Validated):
         return None
-    scored = model.score_validation(run.config, rows, folder)
-    evaluation = model.evaluate(run.config, scored)
+    scored = model.score_validation(rows, folder)
+    evaluation = model.evaluate(scored)
     with tempfile.TemporaryDirectory() as scratch:
-        model.plot(run.config, scored, folder, Path(scratch))
+        model.plot(scored, folder, Path(scratch))
         context.client.log_artifacts(run.run_id, scratch, "validation")
     for name, value in evaluation.metrics.items():
         context.client.log_metric(run.run_id, f"validation_{name}", value)
@@ -52,7 +52,7 @@ def judge_validation(context: Context, run: TrainingRun, rows: pa.Table, folder:
 
 def open_test(context: Context, run: TrainingRun) -> None:
     """Write down that the test rows are about to be scored: before they are, so that a crash can't hide it."""
-    if not find_model(run.config).score_validation:
+    if not isinstance(find_model(run.config), Validated):
         return
     openings = int(run.tags.get(OPENINGS, "0")) + 1
     times = "once" if openings == 1 else f"{openings} times, the step was repeated,"
@@ -70,15 +70,15 @@ def evaluate_run(context: Context, run: TrainingRun, rows: pa.Table) -> Training
         if validation and not validation.is_passed:
             return mark(context, run, "evaluate", gate_facts(validation, {}))
         open_test(context, run)
-        scored = model.score(run.config, rows, folder)
-        evaluation = model.evaluate(run.config, scored)
-        if model.deflate:
+        scored = model.score(rows, folder)
+        evaluation = model.evaluate(scored)
+        if isinstance(model, Deflated):
             trials = find_trials(context, run)
             log_trials(context, run, trials)
             evaluation = model.deflate(evaluation, [trial.metrics for trial in trials])
         plots = Path(scratch) / "plots"
         plots.mkdir()
-        model.plot(run.config, scored, folder, plots)
+        model.plot(scored, folder, plots)
         pq.write_table(scored.filter(pa.compute.field("is_test")), Path(scratch) / PREDICTIONS)
         context.client.log_artifacts(run.run_id, scratch)
     for name, value in evaluation.metrics.items():

@@ -1,4 +1,4 @@
-"""Gold as training reads it: through PyIceberg into Arrow, at a pinned snapshot, only what is needed, in order."""
+"""Gold as training reads it: at a pinned snapshot, only the columns and rows that are needed, in order."""
 
 from __future__ import annotations
 
@@ -6,24 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
-from pyiceberg.expressions import (
-    AlwaysTrue,
-    And,
-    BooleanExpression,
-    EqualTo,
-    GreaterThanOrEqual,
-    In,
-    LessThan,
-    Reference,
-)
+from pyiceberg.table import Table as IcebergTable
 
 from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError
 from lakehouse.lake.as_of import resolve_snapshot
 from lakehouse.lake.catalog import load
+from lakehouse.lake.scans import PinnedTable
+from lakehouse.lake.schema import arrow_schema
 from lakehouse.tables import Table, find_table
+
+PIECE_BYTES = 2**30
+"""Arrow's binary columns count their bytes with 31 bits: the pixels of a large image set come in several pieces."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +38,15 @@ class RowFilter:
         """Return the same rows of all days before one."""
         return replace(self, first=None, last_exclusive=last_exclusive)
 
-    def expression(self) -> BooleanExpression:
-        """Return it as PyIceberg prunes files by it; values are bound, never spelled into a text."""
-        wanted: BooleanExpression = AlwaysTrue()
-        for name, value in self.equal:
-            wanted = And(wanted, EqualTo(term=Reference(name), value=value))  # type: ignore[arg-type]
-        for name, values in self.any_of:
-            wanted = And(wanted, In(Reference(name), values))  # type: ignore[call-arg, arg-type]
-        day = Reference(self.day_column)
-        if self.first:
-            wanted = And(wanted, GreaterThanOrEqual(term=day, value=self.first))  # type: ignore[arg-type]
-        if self.last_exclusive:
-            wanted = And(wanted, LessThan(term=day, value=self.last_exclusive))  # type: ignore[arg-type]
-        return wanted
+    def conditions(self) -> tuple[pl.Expr, ...]:
+        """Return the filter as conditions on rows; a file that holds no such row is not opened."""
+        day = pl.col(self.day_column)
+        return (
+            *(pl.col(name) == value for name, value in self.equal),
+            *(pl.col(name).is_in(values) for name, values in self.any_of),
+            *((day >= self.first,) if self.first else ()),
+            *((day < self.last_exclusive,) if self.last_exclusive else ()),
+        )
 
 
 @dataclass(frozen=True)
@@ -86,8 +78,8 @@ def choose_snapshot(settings: Settings, table: Table, as_of: str | None) -> tupl
     return snapshot.snapshot_id, schema_id
 
 
-def read_gold(settings: Settings, pin: Pin, columns: Sequence[str], row_filter: RowFilter) -> pa.Table:
-    """Read the columns of the rows that match, ascending by primary key.
+def read_gold(settings: Settings, pin: Pin, columns: Sequence[str] | None, row_filter: RowFilter) -> pa.Table:
+    """Read the columns, or all that the snapshot has, of the rows that match, ascending by primary key.
 
     The tag must still be where it was pinned: nothing is read from a tag that somebody moved.
 
@@ -103,26 +95,55 @@ def read_gold(settings: Settings, pin: Pin, columns: Sequence[str], row_filter: 
 
 
 def read_snapshot(
-    settings: Settings, table: Table, snapshot_id: int, columns: Sequence[str], row_filter: RowFilter
+    settings: Settings, table: Table, snapshot_id: int, columns: Sequence[str] | None, row_filter: RowFilter
 ) -> pa.Table:
-    """Read the columns of the rows that match at a snapshot, ascending by primary key.
+    """Read the columns, or all that the snapshot has, of the rows that match, ascending by primary key.
+
+    The types are the declared ones.
 
     Raises:
-        BadInputError: the snapshot lacks a column.
+        BadInputError: the snapshot is gone, or lacks a column.
     """
-    wanted = [name for name in table.column_names if name in {*columns, *table.primary_key}]
-    try:
-        scan = load(settings, table).scan(row_filter.expression(), tuple(wanted), snapshot_id=snapshot_id)
-        rows = scan.to_arrow()
-    except ValueError as error:
-        raise BadInputError(f"{table.identifier} at snapshot {snapshot_id}: {error}") from None
-    return in_order(rows.select(wanted).combine_chunks(), table.primary_key)
+    iceberg = load(settings, table)
+    known = columns_of_snapshot(iceberg, table, snapshot_id)
+    chosen = known if columns is None else {*columns, *table.primary_key}
+    missing = sorted(chosen - known)
+    if missing:
+        raise BadInputError(
+            f"{table.identifier} has no column {', '.join(missing)} at snapshot {snapshot_id}; choose a snapshot "
+            "that was written since the column was added (--as-of), or features that do not need it"
+        )
+    wanted = [name for name in table.column_names if name in chosen]
+    rows = PinnedTable(settings, iceberg.metadata_location, snapshot_id).rows(*row_filter.conditions())
+    return as_declared(table, in_order(rows.select(wanted).collect(engine="streaming"), table.primary_key))
 
 
-def in_order(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
-    """Return the rows ascending by keys; files that were written in order are not sorted, and copied, once more."""
-    if len(keys) == 1 and rows.num_rows:
-        key = rows.column(keys[0])
-        if pc.all(pc.less_equal(key.slice(0, rows.num_rows - 1), key.slice(1)), min_count=0).as_py():
-            return rows
-    return rows.sort_by([(name, "ascending") for name in keys]).combine_chunks()
+def columns_of_snapshot(iceberg: IcebergTable, table: Table, snapshot_id: int) -> set[str]:
+    """Return the declared columns that a snapshot has: a column that was added later would be read as null.
+
+    Raises:
+        BadInputError: there is no such snapshot.
+    """
+    snapshot = iceberg.snapshot_by_id(snapshot_id)
+    if snapshot is None:
+        raise BadInputError(f"{table.identifier} has no snapshot {snapshot_id} any more: it expired; prepare a new run")
+    then = iceberg.schema() if snapshot.schema_id is None else iceberg.schemas()[snapshot.schema_id]
+    ids = {field.field_id for field in then.fields}
+    return {field.name for field in iceberg.schema().fields if field.field_id in ids} & {*table.column_names}
+
+
+def in_order(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """Return the rows ascending by keys; rows that are in order are not copied, since pixels take a lot of memory."""
+    is_sorted = len(keys) == 1 and rows[keys[0]].is_sorted()
+    return rows if is_sorted else rows.sort(keys, nulls_last=True, maintain_order=True)
+
+
+def as_declared(table: Table, rows: pl.DataFrame) -> pa.Table:
+    """Return the rows with the declared types, in one piece where Arrow can address a column's bytes as one."""
+    declared = arrow_schema(table)
+    schema = pa.schema([declared.field(name) for name in rows.columns])
+    if rows.is_empty():
+        return schema.empty_table()
+    per_piece = max(1, len(rows) * PIECE_BYTES // int(rows.estimated_size()))
+    pieces = (piece.to_arrow(compat_level=pl.CompatLevel.oldest()) for piece in rows.iter_slices(per_piece))
+    return pa.concat_tables([piece.cast(schema) for piece in pieces]).combine_chunks()

@@ -25,12 +25,12 @@ class IcebergSource(DatasetSource):  # type: ignore[misc]  # the package has no 
         return "iceberg"
 
     def load(self, **_: Any) -> pa.Table:
-        """Read all rows and columns of the snapshot."""
+        """Read all rows and all columns that the snapshot has."""
         from lakehouse.config.settings import settings
         from ml.gold import Pin, RowFilter, read_gold
 
         pin = Pin(self.table, self.tag, self.snapshot_id, self.schema_id)
-        return read_gold(settings(), pin, pin.table.column_names, RowFilter())
+        return read_gold(settings(), pin, None, RowFilter())
 
     @staticmethod
     def _can_resolve(raw_source: Any) -> bool:

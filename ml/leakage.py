@@ -78,32 +78,38 @@ def check_split(train: Examples, test: Examples) -> None:
         )
 
 
-def check_columns(columns: Mapping[str, Floats], measured: Floats) -> None:
-    """Hold that columns, known when their row's hour begins, know no more of the next day than the past does.
+def check_columns(columns: Mapping[str, Floats], measured: Floats) -> frozenset[str]:
+    """Check that columns, known when their row's hour begins, know no more of the next day than the past does.
 
     Both are explained by the past first; what is left of a column must not be explained by the surprises to come.
+    Returns the columns that could be checked: those of which enough hours are known, with their past and next day.
 
     Raises:
         LeakError: it is.
     """
-    for name, share in future_shares(columns, measured).items():
+    shares = future_shares(columns, measured)
+    for name, share in shares.items():
         if share > FUTURE_R2:
             raise LeakError(
                 f"column {name} follows what is measured after its hour began (R2 {share:.2f} beyond the past, "
                 f"expected at most {FUTURE_R2}): a feature from the future"
             )
+    return frozenset(shares)
 
 
 def future_shares(columns: Mapping[str, Floats], measured: Floats) -> dict[str, float]:
     """Return, for each column, the share of its part beyond the past that the surprises of the next day explain.
 
-    Columns are left out where too few hours have everything.
+    A column is left out if fewer than MINIMUM_ROWS hours have it, their past and their next day; all are if fewer have
+    all columns at once.
     """
     rows = np.arange(PAST_H, max(PAST_H, len(measured) - FUTURE_H))[-MAXIMUM_ROWS:]
     past = np.column_stack([measured[rows - lag] for lag in range(1, PAST_H + 1)])
     later = np.column_stack([measured[rows + ahead] for ahead in range(FUTURE_H)])
-    values = np.column_stack([column[rows] for column in columns.values()])
-    usable = ~np.isnan(np.hstack([past, later, values])).any(axis=1)
+    usable = ~np.isnan(np.hstack([past, later])).any(axis=1)
+    columns = {name: each for name, each in columns.items() if (usable & ~np.isnan(each[rows])).sum() >= MINIMUM_ROWS}
+    values = np.column_stack([np.empty((len(rows), 0)), *(column[rows] for column in columns.values())])
+    usable &= ~np.isnan(values).any(axis=1)
     if usable.sum() < MINIMUM_ROWS:
         return {}
     known = np.hstack([past[usable], np.eye(24)[rows[usable] % 24]])

@@ -111,12 +111,12 @@ def standardize(features: Floats, centre: Floats, scale: Floats) -> Floats:
 
 def fit(model_type: str, train: Examples, hyperparameters: Mapping[str, Any], seed: int, threads: int) -> Learner:
     """Fit one learner on examples whose targets are all known."""
-    return FITS[model_type](train, hyperparameters, seed, threads)
+    return KINDS[model_type].fit(train, hyperparameters, seed, threads)
 
 
 def load(model_type: str, path: Path) -> Learner:
     """Read what `save` wrote; the caller has checked the file's sha256."""
-    return LOADS[model_type](path)
+    return KINDS[model_type].load(path)
 
 
 def fit_lightgbm(train: Examples, hyperparameters: Mapping[str, Any], seed: int, threads: int) -> Learner:
@@ -196,16 +196,18 @@ def load_ridge(path: Path) -> Learner:
     return Ridge(centre, scale, coefficients, values["intercept"])
 
 
-Fit = Callable[[Examples, Mapping[str, Any], int, int], Learner]
-FITS: dict[str, Fit] = {
-    "lightgbm": fit_lightgbm,
-    "xgboost": fit_xgboost,
-    "random_forest": fit_random_forest,
-    "linear": fit_linear,
+@dataclass(frozen=True)
+class Kind:
+    """How the learners of a model type are fitted, and how they are read from their file."""
+
+    fit: Callable[[Examples, Mapping[str, Any], int, int], Learner]
+    load: Callable[[Path], Learner]
+
+
+KINDS = {
+    "lightgbm": Kind(fit_lightgbm, load_boosted),
+    "xgboost": Kind(fit_xgboost, load_extreme),
+    "random_forest": Kind(fit_random_forest, load_boosted),
+    "linear": Kind(fit_linear, load_ridge),
 }
-LOADS: dict[str, Callable[[Path], Learner]] = {
-    "lightgbm": load_boosted,
-    "random_forest": load_boosted,
-    "xgboost": load_extreme,
-    "linear": load_ridge,
-}
+"""By model type."""

@@ -24,7 +24,7 @@ from lakehouse.config.project import ROOT
 from lakehouse.errors import BadInputError, ExitCode
 from lakehouse.tables import find_table
 from ml.gold import choose_snapshot, read_snapshot
-from ml.model import find_model
+from ml.model import Backtested, find_model
 from ml.registry import MODEL_FILES, download_model, resolve
 from ml.tracking import Context, TrainingRun, mlflow_errors
 
@@ -63,13 +63,13 @@ def forecast_days(
         raise BadInputError(f"{config.name}: {expected}")
     table = find_table(config.table)
     snapshot_id, _ = choose_snapshot(context.settings, table, as_of)
-    wanted, first, last = model.row_filter(config), datetime.min, datetime.max
+    wanted, first, last = model.row_filter(), datetime.min, datetime.max
     if days is not None:
         first, last = midnight(days[0]), midnight(days[-1] + timedelta(days=1))
         wanted = wanted.until(last.date())
-    rows = read_snapshot(context.settings, table, snapshot_id, model.columns(config), wanted)
+    rows = read_snapshot(context.settings, table, snapshot_id, model.columns(), wanted)
     with download_model(context, run) as packed:
-        found = model.predict(config, rows, packed / MODEL_FILES, first, last)
+        found = model.predict(rows, packed / MODEL_FILES, first, last)
     count = found.num_rows
     return (
         found.append_column("model_name", pa.array([config.name] * count))
@@ -87,16 +87,16 @@ def backtest_days(context: Context, reference: str, days: Sequence[date], as_of:
     with mlflow_errors():
         version, run = resolve(context, reference)
         model, config = find_model(run.config), run.config
-        if model.backtest is None:
+        if not isinstance(model, Backtested):
             raise BadInputError(f"{config.name} forecasts nothing that is traded; lakehouse predict publishes it")
         table = find_table(config.table)
         snapshot_id, _ = choose_snapshot(context.settings, table, as_of)
         first, last = days[0], days[-1] + timedelta(days=1)
-        wanted = model.row_filter(config).until(last)
-        rows = read_snapshot(context.settings, table, snapshot_id, model.columns(config), wanted)
+        wanted = model.row_filter().until(last)
+        rows = read_snapshot(context.settings, table, snapshot_id, model.columns(), wanted)
         context.say(f"backtest: {config.name} version {version} on [{first}, {last}) at snapshot {snapshot_id}")
         with download_model(context, run) as packed:
-            return model.backtest(config, rows, packed / MODEL_FILES, first, last)
+            return model.backtest(rows, packed / MODEL_FILES, first, last)
 
 
 def midnight(day: date) -> datetime:

@@ -20,11 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.errors import BadInputError
-from lakehouse.lake.catalog import append_log, read_log, require_tables
+from lakehouse.lake.catalog import append_log, read_log
+from lakehouse.lake.migration import require_tables
 from lakehouse.tables.registry import PROMOTIONS
 from ml.compare import Comparison, is_better
 from ml.gold import read_gold
-from ml.model import find_model, key_columns
+from ml.model import Validated, find_model, key_columns
 from ml.registry import CHAMPION, MODEL_FILES, download_model, find_alias, find_version
 from ml.tracking import Context, TrainingRun, mlflow_errors, read_predictions, read_run
 
@@ -118,11 +119,12 @@ def compare(context: Context, run: TrainingRun, champion: TrainingRun | None) ->
 def score_run(context: Context, run: TrainingRun, rows_of: TrainingRun) -> pa.Table:
     """Let a run's model forecast the rows of a run's snapshot; one that opens its test once says what it said then."""
     model = find_model(run.config)
-    if model.score_validation:
+    if isinstance(model, Validated):
         return read_predictions(context, run)
-    rows = read_gold(context.settings, rows_of.pin, model.columns(run.config), model.row_filter(rows_of.config))
+    wanted = find_model(rows_of.config).row_filter()
+    rows = read_gold(context.settings, rows_of.pin, model.columns(), wanted)
     with download_model(context, run) as packed:
-        return model.score(run.config, rows, packed / MODEL_FILES)
+        return model.score(rows, packed / MODEL_FILES)
 
 
 def promote_by_person(context: Context, name: str, version: int, reason: str) -> str:

@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 from pyiceberg.table.refs import SnapshotRef
 
-from lakehouse.lake.catalog import known_tables, read_log
+from lakehouse.lake.catalog import read_log
 from lakehouse.lake.connection import open_catalog
+from lakehouse.lake.migration import known_tables
 from lakehouse.tables import Table
 from lakehouse.tables.registry import MODEL_VERSIONS
 from ml.pins import model_tags, pin, release

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse.errors import BadInputError, first_line
-from lakehouse.lake.catalog import append_log, read_log, require_tables
+from lakehouse.lake.catalog import append_log, read_log
+from lakehouse.lake.migration import require_tables
 from lakehouse.tables.registry import MODEL_VERSIONS
 from ml.model_files import TamperedError, tree_sha256
 from ml.pins import pin

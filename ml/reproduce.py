@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.model import find_model, key_columns
+from ml.environment import environment, git_commit
+from ml.model import Deflated, find_model, key_columns
 from ml.model_files import file_sha256
 from ml.registry import MODEL_FILES, download_model, find_version
 from ml.steps import fit_into, read_rows
@@ -20,8 +21,6 @@ from ml.tracking import (
     TAG,
     Context,
     TrainingRun,
-    environment,
-    git_commit,
     mlflow_errors,
     read_predictions,
     read_run,
@@ -71,9 +70,9 @@ def train_again(context: Context, name: str, version: int) -> Reproduction:
         with tempfile.TemporaryDirectory() as scratch, download_model(context, run) as packed:
             folder = Path(scratch) / "files"
             fit_into(folder, run.config, rows, context.say)
-            scored = model.score(run.config, rows, folder)
-            evaluation = model.evaluate(run.config, scored)
-            if model.deflate:  # beside what had been tried then
+            scored = model.score(rows, folder)
+            evaluation = model.evaluate(scored)
+            if isinstance(model, Deflated):  # beside what had been tried then
                 trials = read_trials(context, run, Path(scratch))
                 evaluation = model.deflate(evaluation, [trial.metrics for trial in trials])
             metrics = evaluation.metrics
@@ -115,9 +114,9 @@ def explain(context: Context, run: TrainingRun) -> list[str]:
         notes.append(f"code: now {now or 'outside of git'}, then {run.git_commit or 'outside of git'}")
     then = json.loads(Path(context.client.download_artifacts(run.run_id, "environment.json")).read_text("utf-8"))
     changed = [
-        f"{name} {then.get(name) or 'none'} -> {value or 'none'}"
+        f"{name} {then[name] or 'none'} -> {value or 'none'}"
         for name, value in environment().items()
-        if then.get(name, "") != value
+        if name in then and then[name] != value  # what was not recorded then is not known
     ]
     if changed:
         notes.append(f"environment: {', '.join(changed)}")

@@ -13,20 +13,20 @@ import json
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from lakehouse.errors import BadInputError, LakehouseError
 from lakehouse.tables import find_table
 from ml.config import ModelConfig, find_config
+from ml.environment import environment, pinned_packages
 from ml.evaluation import evaluate_run
 from ml.gate import GateFailedError
 from ml.gold import choose_snapshot, read_gold
-from ml.model import find_model
+from ml.model import Say, find_model
 from ml.model_files import INDEX, tree_sha256, write_index
 from ml.pins import pin
 from ml.promotion import promote_if_better
@@ -35,11 +35,10 @@ from ml.served import CONFIG
 from ml.tracking import (
     Context,
     TrainingRun,
-    environment,
+    log_dataset,
     log_parameters,
     mark,
     mlflow_errors,
-    pinned_packages,
     read_run,
     start_run,
 )
@@ -111,7 +110,7 @@ def run_step(context: Context, run: TrainingRun, step: str) -> TrainingRun:
 def begin(context: Context, config: ModelConfig, as_of: str | None) -> TrainingRun:
     """Choose the snapshot and make the run."""
     snapshot_id, schema_id = choose_snapshot(context.settings, find_table(config.table), as_of)
-    run = start_run(context, config, {"snapshot_id": snapshot_id, "schema_id": schema_id})
+    run = start_run(context, config, snapshot_id, schema_id)
     context.say(f"run {run.run_id} of {config.name}: {config.table} at snapshot {snapshot_id}")
     return run
 
@@ -120,9 +119,9 @@ def prepare(context: Context, run: TrainingRun) -> TrainingRun:
     """Tag the snapshot, hold gold against size, age and leaks, and log what the run is made from."""
     max_age = context.settings.failed_run_tag_max_age_days
     pin(context.settings, run.pin.table, run.pin.snapshot_id, run.pin.tag, max_age)
-    rows = read_rows(context, run)
+    rows = read_rows(context, run, find_model(run.config).columns_to_check())
     check_size_and_age(run.config, rows)
-    find_model(run.config).check(run.config, rows)
+    find_model(run.config).check(rows)
     log_parameters(context, run)
     log_dataset(context, run, rows)
     context.client.log_text(run.run_id, run.config.as_json(), "config.json")
@@ -131,10 +130,13 @@ def prepare(context: Context, run: TrainingRun) -> TrainingRun:
     return mark(context, run, "prepare")
 
 
-def read_rows(context: Context, run: TrainingRun) -> pa.Table:
-    """Read what the model wants at the run's tag."""
+def read_rows(context: Context, run: TrainingRun, more: Sequence[str] = ()) -> pa.Table:
+    """Read the rows and columns that the model wants at the run's tag, and `more` columns.
+
+    Only `prepare` reads what checks need: a version is reproduced from a tag that lacks a column which only they read.
+    """
     model = find_model(run.config)
-    return read_gold(context.settings, run.pin, model.columns(run.config), model.row_filter(run.config))
+    return read_gold(context.settings, run.pin, (*model.columns(), *more), model.row_filter())
 
 
 def check_size_and_age(config: ModelConfig, rows: pa.Table) -> None:
@@ -148,30 +150,14 @@ def check_size_and_age(config: ModelConfig, rows: pa.Table) -> None:
     limit = config.data.maximum_age_days
     if limit is None:
         return
-    newest = find_model(config).newest(config, rows)
+    newest = find_model(config).newest(rows)
+    if newest is None:
+        raise BadInputError(f"rows of {config.table} have no time; expected data.maximum_age_days to be null")
     age = (datetime.now(UTC) - newest).days
     if age > limit:
         raise BadInputError(
             f"the newest row of {config.table} is of {newest}, {age} days old; expected {limit} at most"
         )
-
-
-def log_dataset(context: Context, run: TrainingRun, rows: pa.Table) -> None:
-    """Log table, snapshot, tag and schema id as the run's dataset."""
-    from mlflow.data.meta_dataset import MetaDataset
-    from mlflow.entities import DatasetInput, InputTag
-    from mlflow.types.utils import _infer_schema
-
-    from ml.iceberg_source import IcebergSource
-
-    source = IcebergSource(run.pin.identifier, run.pin.snapshot_id, run.pin.tag, run.pin.schema_id)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # advice on integer columns of a served model, which this is not
-        schema = _infer_schema(rows.slice(0, 1000).to_pandas())
-    dataset = MetaDataset(source, name=run.pin.identifier, digest=str(run.pin.snapshot_id), schema=schema)
-    context.client.log_inputs(
-        run.run_id, [DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])]
-    )
 
 
 def train(context: Context, run: TrainingRun) -> TrainingRun:
@@ -191,10 +177,10 @@ def train(context: Context, run: TrainingRun) -> TrainingRun:
     return mark(context, run, "train", {"model_sha256": sha256})
 
 
-def fit_into(folder: Path, config: ModelConfig, rows: pa.Table, say: Callable[[str], None]) -> Any:
-    """Train into a new folder; its index carries the configuration."""
+def fit_into(folder: Path, config: ModelConfig, rows: pa.Table, say: Say) -> Mapping[str, list[float]]:
+    """Train into a new folder, whose index carries the configuration; return the course of training."""
     folder.mkdir()
-    errors = find_model(config).train(config, rows, folder, say)
+    errors = find_model(config).train(rows, folder, say)
     facts = json.loads((folder / INDEX).read_text(encoding="utf-8"))
     write_index(folder, {**facts, CONFIG: json.loads(config.as_json())})
     return errors
@@ -206,7 +192,7 @@ def save_packed(packed: Path, folder: Path, config: ModelConfig, rows: pa.Table)
     from mlflow.models import infer_signature
 
     model = find_model(config)
-    features = model.example(config, rows)
+    features = model.example(rows)
     answers = model.predict_features(folder, features)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # advice on integers that may be missing, which ours can't be
@@ -216,7 +202,7 @@ def save_packed(packed: Path, folder: Path, config: ModelConfig, rows: pa.Table)
             data_path=str(folder),
             signature=infer_signature(features.to_pandas(), answers.to_pandas()),
             input_example=features.to_pandas(),
-            pip_requirements=pinned_packages(("lakehouse-tick", *model.packages(config))),
+            pip_requirements=pinned_packages(("lakehouse-tick", *model.packages())),
         )
 
 

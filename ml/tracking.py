@@ -8,24 +8,21 @@ from __future__ import annotations
 import json
 import logging
 import os
-import platform
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lakehouse.config.project import ROOT
 from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError, UnavailableError
 from ml.config import ModelConfig, parse_config
+from ml.environment import git_commit
 from ml.gold import Pin
 from ml.model import Say
 
@@ -50,20 +47,6 @@ PREDICTIONS = "predictions.parquet"
 """Scored test rows, as evaluation leaves them."""
 TAG = "lakehouse."
 """How the tags begin that we set on runs and versions."""
-RECORDED_PACKAGES = (
-    *(
-        "lightgbm",
-        "xgboost-cpu",
-        "torch",
-        "safetensors",
-        "numpy",
-        "pandas",
-        "pyarrow",
-        "pyiceberg",
-        "mlflow",
-        "lakehouse-tick",
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -147,7 +130,7 @@ def experiment_id(context: Context, name: str) -> str:
     return str(found.experiment_id)
 
 
-def start_run(context: Context, config: ModelConfig, pin_of: Mapping[str, Any]) -> TrainingRun:
+def start_run(context: Context, config: ModelConfig, snapshot_id: int, schema_id: int) -> TrainingRun:
     """Make the MLflow run of one training; what later steps need is there from its first moment."""
     dataset = config.table.partition(".")[2]
     commit = git_commit()
@@ -156,8 +139,8 @@ def start_run(context: Context, config: ModelConfig, pin_of: Mapping[str, Any]) 
         f"{TAG}config": json.dumps(json.loads(config.as_json()), separators=(",", ":")),
         f"{TAG}config_sha256": config.sha256,
         f"{TAG}table": config.table,
-        f"{TAG}snapshot_id": str(pin_of["snapshot_id"]),
-        f"{TAG}schema_id": str(pin_of["schema_id"]),
+        f"{TAG}snapshot_id": str(snapshot_id),
+        f"{TAG}schema_id": str(schema_id),
         f"{TAG}git_commit": commit,
         "mlflow.source.name": f"lakehouse train {config.name}",
         "mlflow.source.type": "LOCAL",
@@ -239,41 +222,19 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value)
 
 
-def environment() -> dict[str, str]:
-    """Return what a result may depend on outside of the configuration, where and after it was computed."""
-    found = {"python": sys.version.split()[0], "platform": platform.platform(), "machine": platform.machine()}
-    found["cuda_device"] = cuda_device()
-    return found | {name: package_version(name) for name in RECORDED_PACKAGES}
+def log_dataset(context: Context, run: TrainingRun, rows: pa.Table) -> None:
+    """Log table, snapshot, tag and schema id as the run's dataset."""
+    from mlflow.data.meta_dataset import MetaDataset
+    from mlflow.entities import DatasetInput, InputTag
+    from mlflow.types.utils import _infer_schema
 
+    from ml.iceberg_source import IcebergSource
 
-def cuda_device() -> str:
-    """Return the accelerator that torch computes on; empty where there is none or nothing has loaded torch."""
-    torch = sys.modules.get("torch")
-    return str(torch.cuda.get_device_name()) if torch and torch.cuda.is_available() else ""
-
-
-def package_version(name: str) -> str:
-    """Return an installed package's version; empty where it is not installed."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
-
-
-def pinned_packages(names: Sequence[str]) -> list[str]:
-    """Return packages as a requirements file names them."""
-    return [f"{name}=={package_version(name)}" for name in names]
-
-
-def git_commit() -> str:
-    """Return the commit of the code, with + where files differ from it; empty outside of git."""
-    try:
-        commit = _git("rev-parse", "HEAD")
-        return commit + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-
-
-def _git(*arguments: str) -> str:
-    command = ["git", "-C", str(ROOT), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    source = IcebergSource(run.pin.identifier, run.pin.snapshot_id, run.pin.tag, run.pin.schema_id)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # advice on integer columns of a served model, which this is not
+        schema = _infer_schema(rows.slice(0, 1000).to_pandas())
+    dataset = MetaDataset(source, name=run.pin.identifier, digest=str(run.pin.snapshot_id), schema=schema)
+    context.client.log_inputs(
+        run.run_id, [DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", "training")])]
+    )

@@ -23,8 +23,9 @@ from typing import Any
 from pyiceberg.table import Table as IcebergTable
 
 from lakehouse.errors import ExitCode
-from lakehouse.lake.catalog import append_log, load, read_log, require_tables
+from lakehouse.lake.catalog import append_log, load, read_log
 from lakehouse.lake.connection import open_catalog
+from lakehouse.lake.migration import require_tables
 from lakehouse.tables import TABLES, Table, find_table
 from lakehouse.tables.logs import RUNS
 from spark_jobs.engine.job import Request

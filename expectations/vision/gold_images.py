@@ -66,8 +66,8 @@ def suite_of(name: str) -> Suite:
                 "warning",
                 "Every split came with as many images as its publisher states.",
                 may_be_unknown=True,
-                query="SELECT instrument_id, _source_file, verdict, rows FROM bronze.files "
-                "WHERE dataset = 'images' ORDER BY instrument_id, _source_file",
+                query="SELECT subject, _source_file, verdict, rows FROM bronze.files "
+                "WHERE dataset = 'images' ORDER BY subject, _source_file",
             ),
         ),
     )

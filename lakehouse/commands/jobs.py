@@ -66,13 +66,13 @@ def run(
 
 
 def migrate() -> None:
-    """Make the declared tables that are missing and add the columns that are missing; nothing is ever dropped.
+    """Bring all tables to this version: make missing ones; add, rename and move columns. Nothing is ever dropped.
 
     \b
     Example: lakehouse migrate
     """
     from lakehouse.config.settings import settings
-    from lakehouse.lake.catalog import migrate as migrate_tables
+    from lakehouse.lake.migration import migrate as migrate_tables
     from lakehouse.reference.image_set import declared_image_sets
     from lakehouse.tables.vision import gold_images
 

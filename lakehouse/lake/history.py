@@ -116,12 +116,13 @@ def rows_per_slice(iceberg: IcebergTable, column: str) -> dict[Slice, int]:
     counts: dict[Slice, int] = {}
     if iceberg.current_snapshot() is None:
         return counts
-    if column not in [field.name for field in iceberg.spec().fields]:
+    names = [field.name for field in iceberg.spec().fields]
+    if column not in names:
         values = iceberg.scan(selected_fields=(column,)).to_arrow().column(column)
         return {as_slice(item["values"]): item["counts"] for item in values.value_counts().to_pylist()}
-    for row in iceberg.inspect.partitions().to_pylist():  # a table without rows has not even the columns
-        each = as_slice(row["partition"][column])
-        counts[each] = counts.get(each, 0) + row["record_count"]
+    for task in iceberg.scan().plan_files():
+        each = as_slice(task.file.partition[names.index(column)])
+        counts[each] = counts.get(each, 0) + task.file.record_count
     return counts
 
 

@@ -28,21 +28,20 @@ class PinnedTable:
     def rows(self, *conditions: pl.Expr) -> pl.LazyFrame:
         """Return the rows that meet all conditions, to be read by Polars; files without such a row are not opened.
 
-        Polars reads a column ten times as fast as PyIceberg does, and only those that are asked for. What a snapshot's
-        own schema lacks, since the column was added later, is null.
+        Polars reads a column ten times as fast as PyIceberg does, and only those that are asked for. The columns have
+        the names of today; one that was added after a file was written is null there.
         """
+        return pl.scan_iceberg(self._table(), storage_options=self.settings.s3_properties()).filter(*conditions)
+
+    def scan(self, condition: BooleanExpression, columns: tuple[str, ...] = ("*",)) -> DataScan:
+        """Make PyIceberg's scan of the rows that meet a condition, which knows their files; by the names of today."""
+        return self._table().scan(condition, columns)
+
+    def _table(self) -> StaticTable:
         table = StaticTable.from_metadata(self.metadata_location, self.settings.s3_properties())
-        if self.snapshot_id is not None:  # Polars gives a snapshot that it is asked for the columns of its own time
+        if self.snapshot_id is not None:  # asked for a snapshot, Polars and PyIceberg give the columns of its own time
             table.metadata = table.metadata.model_copy(update={"current_snapshot_id": self.snapshot_id})
-        return pl.scan_iceberg(table, storage_options=self.settings.s3_properties()).filter(*conditions)
-
-    def scan(self, condition: BooleanExpression) -> DataScan:
-        """Make PyIceberg's scan of the rows that meet a condition, which knows their files.
-
-        Its columns are those of `table_metadata.schema()`; its own projection lacks those that were added since.
-        """
-        table = StaticTable.from_metadata(self.metadata_location, self.settings.s3_properties())
-        return table.scan(condition, snapshot_id=self.snapshot_id)
+        return table
 
 
 def pin(iceberg: IcebergTable, settings: Settings, reference: str = "main") -> PinnedTable:

@@ -1,4 +1,4 @@
-"""Data files as DuckDB reads them: by the columns of a schema, whatever columns a file was written with."""
+"""Data files as DuckDB reads them: by the column ids of a schema, whatever a file calls its columns."""
 
 from __future__ import annotations
 
@@ -14,15 +14,21 @@ CONFIGURATION = {"autoinstall_known_extensions": False, "autoload_known_extensio
 
 
 def select_files(connection: duckdb.DuckDBPyConnection, schema: Schema, paths: Sequence[str]) -> str:
-    """Return a SELECT over local files; a column that a file lacks, being younger, is null and has its type."""
+    """Return a SELECT ... FROM over local files; a column that was added after a file was written is null there.
+
+    Columns are found by their ids, so those that were renamed after a file was written are found, too.
+    """
     typed = connection.from_arrow(schema_to_pyarrow(schema, include_field_ids=False).empty_table())
-    empty = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in zip(typed.columns, typed.types, strict=True))
-    columns = ", ".join(f'"{name}"' for name in typed.columns)
+    columns = list(zip(schema.fields, typed.types, strict=True))
     if not paths:
-        return f"SELECT {columns} FROM (SELECT {empty} WHERE false)"  # noqa: S608 - names from the table's own schema
+        empty = ", ".join(f'NULL::{kind} AS "{field.name}"' for field, kind in columns)
+        return f"SELECT * FROM (SELECT {empty} WHERE false)"  # noqa: S608 - names from the table's own schema
+    by_id = ", ".join(
+        f"{field.field_id}: {{'name': {quote(field.name)}, 'type': {quote(str(kind))}, 'default_value': NULL}}"
+        for field, kind in columns
+    )
     listed = ", ".join(quote(path) for path in paths)
-    read = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
-    return f"SELECT {columns} FROM (SELECT {empty} WHERE false UNION ALL BY NAME SELECT * FROM {read})"  # noqa: S608
+    return f"SELECT * FROM read_parquet([{listed}], schema = MAP {{{by_id}}}, hive_partitioning = false)"  # noqa: S608
 
 
 def local_path(location: str) -> str | None:

@@ -160,9 +160,9 @@ def _add_table(
     if snapshot is None:
         _add_rows(connection, f'"{layer}"."{name}"', _arrow_schema(table.schema()).empty_table())
         return []
-    scan = table.scan(snapshot_id=snapshot.snapshot_id)
     # main is read with the columns of today, an older snapshot with the columns of its time
-    schema = table.schema() if as_of is None else scan.projection()
+    scan = table.scan() if as_of is None else table.scan(snapshot_id=snapshot.snapshot_id)
+    schema = scan.projection()
     tasks = list(scan.plan_files())
     paths = [local_path(task.file.file_path) for task in tasks]
     if any(task.delete_files for task in tasks) or None in paths:

@@ -11,8 +11,9 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from lakehouse.config.settings import Settings
-from lakehouse.lake.catalog import known_tables, read_log
+from lakehouse.lake.catalog import read_log
 from lakehouse.lake.connection import open_catalog
+from lakehouse.lake.migration import known_tables
 from lakehouse.queries.embedded import list_identifiers
 from lakehouse.tables import TABLES, Table
 from lakehouse.tables.logs import RUNS

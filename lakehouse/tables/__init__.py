@@ -2,7 +2,7 @@
 
 A table is found, not registered: each module of this folder is searched for `Table` objects. The gold tables of image
 sets are a family: those of the sets that come with the package are in TABLES, those of sets that a user declared are
-known by their name, and `lakehouse.lake.catalog.known_tables` adds the ones that exist.
+known by their name, and `lakehouse.lake.migration.known_tables` adds the ones that exist.
 """
 
 from __future__ import annotations

@@ -13,6 +13,10 @@ PRICE = "decimal(18,8)"
 SIZE = "decimal(18,8)"
 VOLUME = "decimal(28,8)"
 
+QUOTE_CURRENCY = "quote currency"
+BASE_UNIT = "base unit"
+"""Units of prices and of quantities: which currency, coin or share it is depends on the instrument."""
+
 INSTRUMENT_ID = Column("instrument_id", "string", "Venue-qualified symbol, e.g. BTCUSDT.BINANCE.", has_few_values=True)
 EVENT_DATE = Column("event_date", "date", "UTC day of the event.", has_few_values=True)
 
@@ -309,26 +313,36 @@ GOLD_TICK_FEATURES = Table(
         INSTRUMENT_ID,
         EVENT_DATE,
         Column("bar_start", "timestamp", "Start of the minute, UTC."),
-        Column("close", "double", "Close of the bar, in the quote currency.", minimum=0, exclusive_minimum=True),
-        Column("volume", "double", "Traded quantity of the bar, which volume_zscore_30 is made from.", minimum=0),
+        Column(
+            "close",
+            "double",
+            "Close of the bar, in the quote currency.",
+            QUOTE_CURRENCY,
+            minimum=0,
+            exclusive_minimum=True,
+        ),
+        Column(
+            "volume", "double", "Traded quantity of the bar, which volume_zscore_30 is made from.", BASE_UNIT, minimum=0
+        ),
         Column(
             "log_return",
             "double",
             "ln(close / previous close); null on the first bar, also after 10 days of silence.",
             nullable=True,
         ),
-        Column("sma_20", "double", "Mean of the last 20 closes.", nullable=True, minimum=0),
-        Column("sma_50", "double", "Mean of the last 50 closes.", nullable=True, minimum=0),
-        Column("ema_12", "double", "Exponential mean, span 12.", nullable=True, minimum=0),
-        Column("ema_26", "double", "Exponential mean, span 26.", nullable=True, minimum=0),
+        Column("sma_20", "double", "Mean of the last 20 closes.", QUOTE_CURRENCY, nullable=True, minimum=0),
+        Column("sma_50", "double", "Mean of the last 50 closes.", QUOTE_CURRENCY, nullable=True, minimum=0),
+        Column("ema_12", "double", "Exponential mean, span 12.", QUOTE_CURRENCY, nullable=True, minimum=0),
+        Column("ema_26", "double", "Exponential mean, span 26.", QUOTE_CURRENCY, nullable=True, minimum=0),
         Column(
             "macd",
             "double",
             "MACD 12/26/9 as TA-Lib has it; ema_12 - ema_26 once its seed has faded (200 bars).",
+            QUOTE_CURRENCY,
             nullable=True,
         ),
-        Column("macd_signal", "double", "Exponential mean of macd, span 9.", nullable=True),
-        Column("macd_histogram", "double", "macd - macd_signal.", nullable=True),
+        Column("macd_signal", "double", "Exponential mean of macd, span 9.", QUOTE_CURRENCY, nullable=True),
+        Column("macd_histogram", "double", "macd - macd_signal.", QUOTE_CURRENCY, nullable=True),
         Column(
             "rsi_14",
             "double",
@@ -337,8 +351,12 @@ GOLD_TICK_FEATURES = Table(
             minimum=0,
             maximum=100,
         ),
-        Column("bollinger_upper", "double", "sma_20 + 2 population standard deviations.", nullable=True),
-        Column("bollinger_lower", "double", "sma_20 - 2 population standard deviations.", nullable=True),
+        Column(
+            "bollinger_upper", "double", "sma_20 + 2 population standard deviations.", QUOTE_CURRENCY, nullable=True
+        ),
+        Column(
+            "bollinger_lower", "double", "sma_20 - 2 population standard deviations.", QUOTE_CURRENCY, nullable=True
+        ),
         Column(
             "realized_volatility_30",
             "double",

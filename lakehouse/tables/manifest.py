@@ -15,17 +15,19 @@ BRONZE_FILES = Table(
         Column(
             "delivery_date",
             "date",
-            "Day of the delivery; 1970-01-01 where it has none, as image sets.",
+            "Day of the delivery; null for an image set, and for a file whose day could not be read.",
+            nullable=True,
             has_few_values=True,
         ),
         Column("dataset", "string", "Name of the bronze table that the file belongs to.", has_few_values=True),
         Column("source", "string", "Name of the source that claimed the file.", has_few_values=True),
         Column(
-            "instrument_id",
+            "subject",
             "string",
             "What the file is about: a venue-qualified symbol, a meter, or set and split of images (mnist.train); "
             "empty for a quarantined file of several.",
             has_few_values=True,
+            formerly=("instrument_id",),
         ),
         Column(
             "delivery_part",
@@ -39,16 +41,18 @@ BRONZE_FILES = Table(
         Column(
             "rows", "bigint", "Lines, images or labels of this delivery in the file; 0 where quarantined.", minimum=0
         ),
+        Column("first_ts_event", "timestamp", "Earliest readable event of ticks, UTC; else null.", nullable=True),
+        Column("last_ts_event", "timestamp", "Latest readable event of ticks, UTC; else null.", nullable=True),
         Column(
-            "first_ts_event",
-            "timestamp",
-            "Earliest readable event, UTC; of meters in their own civil time.",
+            "first_interval_start",
+            "timestamp_ntz",
+            "Earliest readable interval of a meter, in local civil time; else null.",
             nullable=True,
         ),
         Column(
-            "last_ts_event",
-            "timestamp",
-            "Latest readable event, UTC; of meters in their own civil time.",
+            "last_interval_start",
+            "timestamp_ntz",
+            "Latest readable interval of a meter, in local civil time; else null.",
             nullable=True,
         ),
         Column("event_dates", "array<date>", "The values of event_date in its rows, ascending."),
@@ -63,8 +67,9 @@ BRONZE_FILES = Table(
         ),
         INGESTED_AT,
     ),
-    primary_key=("delivery_date", "dataset", "instrument_id", "delivery_part", "_source_sha256", "_source_file"),
+    primary_key=("delivery_date", "dataset", "subject", "delivery_part", "_source_sha256", "_source_file"),
     partitioned_by=("months(delivery_date)",),
-    sorted_by=("instrument_id", "_source_file"),
+    sorted_by=("subject", "_source_file"),
     replaced_by="delivery_date",
+    subject="subject",
 )

@@ -32,6 +32,8 @@ class Column:
     allowed: tuple[str, ...] = ()
     has_few_values: bool = False
     """Few values repeat through a file, which is then written with a dictionary of them."""
+    formerly: tuple[str, ...] = ()
+    """Names that the column had in earlier versions: `lakehouse migrate` renames it in tables made by them."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,17 @@ class Table:
     def digest_columns(self) -> tuple[str, ...]:
         """The columns that two equal tables agree on: all but the time of loading."""
         return tuple(name for name in self.column_names if name != "_ingested_at")
+
+    def current_name(self, name: str) -> str:
+        """Return the declared name of a column that is asked for by that name or by one that it had in the past.
+
+        Raises:
+            KeyError: the table has no such column.
+        """
+        for column in self.columns:
+            if name in (column.name, *column.formerly):
+                return column.name
+        raise KeyError(f"{self.identifier} has no column {name!r}; it has {', '.join(self.column_names)}")
 
     def column(self, name: str) -> Column:
         """Return the declaration of one column.

@@ -6,21 +6,18 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lakehouse.tables.energy import GOLD_LOAD_HOURLY, LAGS, ROLLING_HOURS
+from lakehouse.tables.energy import GOLD_LOAD_HOURLY
 from ml.config import ModelConfig, Section
 from ml.hyperparameters import BoostedTrees, Linear, RandomForest, XGBoostTrees
 
-ORIGIN_FEATURES = (
-    "hour",
-    "weekday",
-    "month",
-    "is_holiday",
-    *(f"load_kw_lag_{hours}" for hours in LAGS),
-    *(f"load_kw_{name}_{hours}" for hours in ROLLING_HOURS for name in ("mean", "std")),
-    "load_kw_trend",
-    "load_kw_seasonal",
+MEASURED = ("load_kw", "completeness_ratio")
+"""Columns of gold that are known when the row's hour has ended."""
+ORIGIN_FEATURES = tuple(
+    column.name
+    for column in GOLD_LOAD_HOURLY.columns
+    if column.type in ("double", "int", "boolean") and column.name not in (*GOLD_LOAD_HOURLY.primary_key, *MEASURED)
 )
-"""Columns of gold that are known when the row's hour begins."""
+"""All other numbers of gold: known when the row's hour begins, which is checked before training (claims.py)."""
 
 SAME_HOUR_DAYS = (1, 2, 3, 7)
 TARGET_FEATURES = (
@@ -83,7 +80,7 @@ class PowerConfig(ModelConfig):
     @classmethod
     def _are_known_when_forecast_is_made(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            if name in ("load_kw", "completeness_ratio"):
+            if name in MEASURED:
                 raise ValueError(f"{name} of a row is measured after the row's hour began: a feature from the future")
             if name not in ORIGIN_FEATURES and name not in TARGET_FEATURES:
                 raise ValueError(f"no feature {name!r}; there are {', '.join((*ORIGIN_FEATURES, *TARGET_FEATURES))}")
@@ -103,6 +100,3 @@ class PowerConfig(ModelConfig):
         if getattr(self.hyperparameters, self.model_type) is None:
             raise ValueError(f"hyperparameters.{self.model_type} is missing")
         return self
-
-
-CONFIGS: dict[str, type[ModelConfig]] = {"power_lgbm": PowerConfig}

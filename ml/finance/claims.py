@@ -1,45 +1,78 @@
-"""What gold.tick_features claims of its columns, held against its own closes, volumes and calendar before training.
+"""What gold.tick_features claims of its columns, checked before training: each is made of the bars up to its own.
 
-Every feature is computed again from the bars up to its own, oldest first, so that a column that knows a later bar
-can't come out as it stands: a shift by one bar into the future is found wherever prices or volumes move.
+Gold's own formulas (transforms/finance/indicators.py) compute every column again from the closes and volumes of the
+rows. A column must be what they make of the bars up to its own, and what they make must not change if later bars are
+hidden: both together leave no room for a value from the future. A column needs no entry here, since its formula is the
+check; a feature that is made from a column without a formula is refused.
+
+Bars before the rows are not known, and recursive means remember them for some hundred bars. So the formulas begin from
+made-up pasts that have nothing in common. Where all come to the same value the past is forgotten, and gold must have
+that value, too; the values before that are not checked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.lib.stride_tricks import sliding_window_view
 
 from lakehouse.errors import BadInputError
 from lakehouse.reference.instruments import describe_instrument, sessions
 from lakehouse.tables.finance import GOLD_TICK_FEATURES
-from ml.examples import Floats, Times
-from ml.finance.features import MINUTE
-from ml.leakage import LeakError
+from ml.examples import Examples, Floats, Times
+from ml.finance.features import MINUTE, Flags
+from ml.leakage import LeakError, check_past_only
+from transforms.finance.indicators import HISTORY, State, compute_features
 
-TOLERANCE = 1e-7
-"""Relative to the largest number that goes into a value: sums of other orders differ in the last digits alone."""
+OWN = ("close", "volume")
+"""What a bar is: known when it ends, and what all columns are computed from."""
+BY_CALENDAR = "minutes_since_open"
 SILENCE_DAYS = 10
 """After more days without a bar gold begins an instrument anew."""
-FADED = 400
-"""Bars after which a Wilder mean over 14 bars has forgotten how it began: (13 / 14)^400 is 1e-13."""
+TOLERANCE = 1e-7
+"""Relative to the column's largest value around the bar: what a past that is almost forgotten may still change."""
+FORGOTTEN = 1e-10
+"""Relative likewise, between the made-up pasts; the real one may be a thousand times stranger than they are."""
+ROUNDING = 1e-13
+"""Relative to the column's largest value after any past: what is left of a difference of equal prices."""
+SIZE_BARS = 500
+"""Bars that are around a bar: prices of years lie too far apart to be measured by their largest."""
+PASTS = ((1.0, 0.0, 0.0), (0.5, 0.4, 1.3), (2.0, 0.7, 0.4))
+"""Level and swing, relative to the first close or to the mean volume, and radians a bar of the made-up pasts."""
+PROBED_BARS = 2000
+PROBE_CUTS = (0.35, 0.6, 0.8, 0.95)
+"""Where the formulas are tried without later bars, as shares of the probed ones."""
 
-Expected = tuple[Floats, Floats]
-"""What a column must be, NaN where its own past is not in the rows; and what a difference is measured by."""
+
+@dataclass(frozen=True)
+class Expected:
+    """What a column must be, for which bars the rows tell it, and how far off it may be."""
+
+    values: Floats
+    is_told: Flags
+    tolerance: Floats
 
 
-def check_claims(rows: pa.Table) -> None:
-    """Hold every column of the rows against what it must be.
+def check_claims(rows: pa.Table, features: Mapping[str, Iterable[str]]) -> None:
+    """Check every column of the rows; `features` names the columns that each feature of the model is made from.
 
     Raises:
-        LeakError: a value is not what the bars up to its own make of it.
+        LeakError: a value is not what the bars up to its own make of it, or nothing tells what a column must be.
         BadInputError: the rows have no volume: they were published before gold had it.
     """
+    unchecked = unchecked_columns(each for columns in features.values() for each in columns)
+    if unchecked:
+        names = [name for name, columns in features.items() if {*columns} & {*unchecked}]
+        raise LeakError(
+            f"column {', '.join(unchecked)} of {GOLD_TICK_FEATURES.identifier} can't be checked against the future: no "
+            "formula of transforms/finance/indicators.py makes it; add one, or a check of its own to "
+            f"ml/finance/claims.py, or leave out what is made from it ({', '.join(names)})"
+        )
     if rows.column("volume").null_count:
         raise BadInputError(
             f"{GOLD_TICK_FEATURES.identifier} has bars without volume, of an older version of the code: "
@@ -53,6 +86,12 @@ def check_claims(rows: pa.Table) -> None:
             check_part(instrument_id, part)
 
 
+def unchecked_columns(columns: Iterable[str]) -> tuple[str, ...]:
+    """Return those columns of gold that no formula makes and no check here knows."""
+    checked = {*OWN, BY_CALENDAR, *compute_features(np.ones(1), np.ones(1), State())[0]}
+    return tuple(dict.fromkeys(name for name in columns if name not in checked))
+
+
 def without_silence(rows: pa.Table) -> Iterator[pa.Table]:
     """Yield the stretches of an instrument's rows between which gold forgot what was before."""
     days = rows.column("bar_start").to_numpy().astype("datetime64[D]")
@@ -62,33 +101,79 @@ def without_silence(rows: pa.Table) -> Iterator[pa.Table]:
 
 
 def check_part(instrument_id: str, rows: pa.Table) -> None:
-    """Hold an instrument's rows without a silence against what they must be."""
+    """Check an instrument's rows without a silence against what the formulas make of them."""
 
     def column(name: str) -> Floats:
         return np.asarray(rows.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
 
-    for name, expect in CLAIMS.items():
+    close, volume = column("close"), column("volume")
+    check_formulas(rows.column("bar_start").to_numpy(), close, volume)
+    for name, expected in compute_again(close, volume).items():
         if name in rows.column_names:
-            values, (expected, size) = column(name), expect(column)
-            wrong = np.abs(values - expected) > TOLERANCE * size  # false where either is missing
+            values = column(name)
+            wrong = expected.is_told & ~is_same(values, expected.values, expected.tolerance)
             if wrong.any():
                 at = int(np.flatnonzero(wrong)[0])
                 when = rows.column("bar_start")[at].as_py()
                 raise LeakError(
-                    f"column {name} of {instrument_id} is {values[at]:.9g} at {when}, expected {expected[at]:.9g} from "
-                    f"the bars up to it ({wrong.sum()} of {len(wrong)} bars are wrong): a feature of another bar, or "
-                    "from the future"
+                    f"column {name} of {instrument_id} is {values[at]:.9g} at {when}, expected "
+                    f"{expected.values[at]:.9g} from the bars up to it ({wrong.sum()} of {len(wrong)} bars are wrong): "
+                    "a feature of another bar, or from the future"
                 )
 
 
+def check_formulas(starts: Times, close: Floats, volume: Floats) -> None:
+    """Check on the first bars that the formulas make the same of a bar whether or not later ones are there."""
+    count = min(len(starts), PROBED_BARS)
+
+    def build(cut: int | None) -> Examples:
+        known = slice(count if cut is None else cut + 1)
+        made, _ = compute_features(close[known], volume[known], State())
+        times = starts[known]
+        return Examples((*made,), times, times, np.column_stack([*made.values()]), np.full(len(times), np.nan))
+
+    check_past_only(build, [int(share * count) for share in PROBE_CUTS])
+
+
+def compute_again(close: Floats, volume: Floats) -> dict[str, Expected]:
+    """Compute every column that has a formula; it is told where its value does not depend on bars before the first."""
+    steps = np.arange(2 * HISTORY)
+    quantity = float(volume.mean()) or 1.0
+    made = []
+    for level, swing, speed in PASTS:
+        away = level * (1 + swing * np.sin(speed * steps)) - 1
+        _, state = compute_features(close[0] * (1 + away), volume[0] + quantity * away, State())
+        made.append(compute_features(close, volume, state)[0])
+    found = {}
+    for name in made[0]:
+        values = np.stack([each[name] for each in made])
+        size = local_size(values)
+        is_told = np.logical_and.reduce([is_same(values[0], other, FORGOTTEN * size) for other in values[1:]])
+        found[name] = Expected(values[0], is_told, TOLERANCE * size + ROUNDING * size.max(initial=0.0))
+    return found
+
+
+def local_size(values: Floats) -> Floats:
+    """Return, for each bar, the largest absolute number of the bars around it after any past; 0 if there is none."""
+    sizes = np.nan_to_num(np.abs(values), nan=0.0, posinf=0.0).max(axis=0)
+    blocks = np.maximum.reduceat(sizes, np.arange(0, len(sizes), SIZE_BARS))
+    blocks = np.maximum(blocks, np.concatenate([blocks[:1], blocks[:-1]]))
+    return np.repeat(blocks, SIZE_BARS)[: len(sizes)]
+
+
+def is_same(one: Floats, other: Floats, tolerance: Floats) -> Flags:
+    """Return where values differ by at most the tolerance, or both are missing."""
+    return np.asarray((np.abs(one - other) <= tolerance) | (np.isnan(one) & np.isnan(other)))
+
+
 def check_minutes(instrument_id: str, rows: pa.Table) -> None:
-    """Hold minutes_since_open against the session calendar.
+    """Check minutes_since_open against the session calendar.
 
     Raises:
         LeakError: a bar is not where its minutes say.
     """
     starts = rows.column("bar_start").to_numpy().astype("datetime64[m]")
-    found = rows.column("minutes_since_open").cast(pa.float64()).to_numpy(zero_copy_only=False)
+    found = rows.column(BY_CALENDAR).cast(pa.float64()).to_numpy(zero_copy_only=False)
     expected = minutes_since_open(describe_instrument(instrument_id).calendar, starts)
     wrong = ~((found == expected) | (np.isnan(found) & np.isnan(expected)))
     if wrong.any():
@@ -110,94 +195,3 @@ def minutes_since_open(calendar: str, starts: Times) -> Floats:
     session = np.searchsorted(opened, starts, side="right") - 1
     is_inside = (session >= 0) & (starts < closed[session])
     return np.asarray(np.where(is_inside, (starts - opened[session]) / MINUTE, np.nan), dtype=np.float64)
-
-
-def rolled(values: Floats, length: int, fold: Callable[[Floats], Floats]) -> Floats:
-    """Fold the last `length` values at each place; NaN before there are as many."""
-    result = np.full(len(values), np.nan)
-    if len(values) >= length:
-        result[length - 1 :] = fold(sliding_window_view(values, length))
-    return result
-
-
-def mean(values: Floats, length: int) -> Floats:
-    """Return the mean of the last values."""
-    return rolled(values, length, lambda windows: np.asarray(windows.mean(axis=1)))
-
-
-def deviation(values: Floats, length: int) -> Floats:
-    """Return the population deviation of the last values."""
-    return rolled(values, length, lambda windows: np.asarray(windows.std(axis=1)))
-
-
-def log_returns(close: Floats) -> Floats:
-    """Return ln(close / close before)."""
-    return np.concatenate([[np.nan], np.log(close[1:] / close[:-1])])
-
-
-def stepped(values: Floats, span: int, before: Floats) -> Floats:
-    """Return an exponential mean one step after its own value a bar before."""
-    earlier = np.concatenate([[np.nan], before[:-1]])
-    return np.asarray(earlier + (values - earlier) * 2 / (span + 1))
-
-
-def relative_strength(close: Floats) -> Expected:
-    """Return Wilder's index over 14 bars, where it has forgotten how it began."""
-    moves = np.diff(close, prepend=close[:1])
-    means = []
-    for side in (np.maximum(moves, 0.0), np.maximum(-moves, 0.0)):
-        level, levels = 0.0, []
-        for value in side.tolist():
-            level += (value - level) / 14
-            levels.append(level)
-        means.append(np.array(levels))
-    total = means[0] + means[1]
-    index = 100 * means[0] / np.where(total == 0, 1.0, total)
-    # A price that has hardly moved since leaves nothing but what was forgotten
-    is_told = (np.arange(len(close)) >= FADED) & (total > 1e-6 * close)
-    return np.where(is_told, index, np.nan), np.full(len(close), 100.0)
-
-
-Read = Callable[[str], Floats]
-
-
-def band(read: Read, side: int) -> Expected:
-    """Return a Bollinger band."""
-    return mean(read("close"), 20) + side * 2 * deviation(read("close"), 20), read("close")
-
-
-def zscore(read: Read) -> Expected:
-    """Return the volume against its last 30; NaN where they are equal."""
-    volume = read("volume")
-    spread = deviation(volume, 30)
-    # Sums of another order make the spread of near-equal volumes uncertain
-    spread = np.where(
-        spread > 1e-6 * rolled(volume, 30, lambda windows: np.asarray(windows.max(axis=1))), spread, np.nan
-    )
-    return (volume - mean(volume, 30)) / spread, np.full(len(volume), 30.0)
-
-
-CLAIMS: dict[str, Callable[[Read], Expected]] = {
-    "log_return": lambda read: (log_returns(read("close")), np.ones_like(read("close"))),
-    "sma_20": lambda read: (mean(read("close"), 20), read("close")),
-    "sma_50": lambda read: (mean(read("close"), 50), read("close")),
-    "ema_12": lambda read: (stepped(read("close"), 12, read("ema_12")), read("close")),
-    "ema_26": lambda read: (stepped(read("close"), 26, read("ema_26")), read("close")),
-    "macd": lambda read: (faded(read("ema_12") - read("ema_26")), read("close")),
-    "macd_signal": lambda read: (stepped(read("macd"), 9, read("macd_signal")), read("close")),
-    "macd_histogram": lambda read: (read("macd") - read("macd_signal"), read("close")),
-    "bollinger_upper": lambda read: band(read, 1),
-    "bollinger_lower": lambda read: band(read, -1),
-    "rsi_14": lambda read: relative_strength(read("close")),
-    "realized_volatility_30": lambda read: (
-        np.sqrt(rolled(log_returns(read("close")) ** 2, 30, lambda windows: np.asarray(windows.sum(axis=1)))),
-        np.ones_like(read("close")),
-    ),
-    "volume_zscore_30": zscore,
-}
-"""How each column comes from others of its own and earlier bars; macd as TA-Lib seeds it, once that has faded."""
-
-
-def faded(values: Floats) -> Floats:
-    """Return values after the bars in which a mean remembers how it began."""
-    return np.where(np.arange(len(values)) >= FADED, values, np.nan)

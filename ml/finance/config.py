@@ -7,17 +7,19 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from lakehouse.reference.instruments import describe_instrument
-from lakehouse.tables.finance import GOLD_TICK_FEATURES
+from lakehouse.tables.finance import BASE_UNIT, GOLD_TICK_FEATURES, QUOTE_CURRENCY
 from ml.config import Gate, ModelConfig, Section, Threshold
+from ml.finance.relative import RELATIVE
 from ml.hyperparameters import BoostedTrees, RandomForest
 
-PLAIN_FEATURES = ("log_return", "rsi_14", "realized_volatility_30", "volume_zscore_30", "minutes_since_open")
-"""Columns of gold that are the same whatever an instrument's price is."""
-RELATIVE_FEATURES = (
-    *("sma_20_distance", "sma_50_distance", "ema_12_distance", "ema_26_distance"),
-    *("macd_ratio", "macd_signal_ratio", "macd_histogram_ratio", "bollinger_position", "bollinger_width"),
+PLAIN_FEATURES = tuple(
+    column.name
+    for column in GOLD_TICK_FEATURES.columns
+    if column.type in ("double", "int") and column.unit not in (QUOTE_CURRENCY, BASE_UNIT)
 )
-"""Built when training (ml/finance/features.py): columns of gold that are prices, put in relation to the close."""
+"""Numbers of gold that mean the same whatever an instrument's price and lot are, by the units that are declared."""
+FEATURES = (*PLAIN_FEATURES, *RELATIVE)
+"""What a configuration may name."""
 
 NETWORKS = ("gru", "lstm", "transformer")
 """Model types that torch trains."""
@@ -164,10 +166,9 @@ class TickConfig(ModelConfig):
     @field_validator("features")
     @classmethod
     def _are_known_when_the_bar_ends(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        known = (*PLAIN_FEATURES, *RELATIVE_FEATURES)
-        unknown = [name for name in names if name not in known]
+        unknown = [name for name in names if name not in FEATURES]
         if unknown:
-            raise ValueError(f"no feature {unknown[0]!r}; there are {', '.join(known)}")
+            raise ValueError(f"no feature {unknown[0]!r}; there are {', '.join(FEATURES)}")
         if len(set(names)) != len(names):
             raise ValueError(f"twice there: {', '.join(sorted({name for name in names if names.count(name) > 1}))}")
         return names
@@ -194,6 +195,3 @@ class TickConfig(ModelConfig):
         if self.split.embargo_bars < shortest:
             raise ValueError(f"split.embargo_bars {self.split.embargo_bars} is below window + horizon = {shortest}")
         return self
-
-
-CONFIGS: dict[str, type[ModelConfig]] = {"tick_gru": TickConfig}

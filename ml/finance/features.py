@@ -10,7 +10,7 @@ A bar's features are known when it ends, a minute after its start.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from lakehouse.errors import BadInputError
 from lakehouse.tables.finance import GOLD_TICK_FEATURES
 from ml.examples import Floats, Positions, Times
+from ml.finance.relative import RELATIVE, Columns
 
 MINUTE = np.timedelta64(1, "m")
 Matrix = NDArray[np.float32]
 Flags = NDArray[np.bool_]
-Columns = Callable[[str], Floats]
 
 
 @dataclass(frozen=True)
@@ -85,21 +85,24 @@ def lay_out(rows: pa.Table, names: Sequence[str]) -> Bars:
 
 def feature(name: str, column: Columns) -> Floats:
     """Return one feature from the columns of gold; NaN where a column is null."""
-    match name:
-        case "volume_zscore_30":
-            # Null where the last 30 volumes are equal, as in a silent hour: the volume is its own mean then
-            return np.where(np.isnan(column(name)) & ~np.isnan(column("sma_50")), 0.0, column(name))
-        case "macd_ratio" | "macd_signal_ratio" | "macd_histogram_ratio":
-            return column(name.removesuffix("_ratio")) / column("close")
-        case "bollinger_position":
-            half = column("bollinger_upper") - column("sma_20")
-            return (column("close") - column("sma_20")) / np.where(half == 0, 1.0, half)
-        case "bollinger_width":
-            return (column("bollinger_upper") - column("bollinger_lower")) / column("sma_20")
-        case _ if name.endswith("_distance"):
-            return np.asarray(np.log(column("close") / column(name.removesuffix("_distance"))))
-        case _:
-            return column(name)
+    if name in RELATIVE:
+        return RELATIVE[name](column)
+    if name == "volume_zscore_30":
+        # Null where the last 30 volumes are equal, as in a silent hour: the volume is its own mean then
+        return np.where(np.isnan(column(name)) & ~np.isnan(column("sma_50")), 0.0, column(name))
+    return column(name)
+
+
+def columns_of(name: str) -> tuple[str, ...]:
+    """Return the columns of gold that a feature is made from."""
+    read: dict[str, None] = {}
+
+    def column(wanted: str) -> Floats:
+        read[wanted] = None
+        return np.ones(1)
+
+    feature(name, column)
+    return tuple(read)
 
 
 def forward_log_returns(bars: Bars, horizon: int) -> Floats:

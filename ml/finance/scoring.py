@@ -7,7 +7,6 @@ A forecast is made when a bar has ended, of the log return from its close to the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,7 +17,6 @@ import pyarrow as pa
 
 from lakehouse.errors import BadInputError
 from lakehouse.tables.finance import GOLD_TICK_FEATURES
-from ml.config import parse_config
 from ml.examples import Floats, Positions
 from ml.finance.config import TickConfig
 from ml.finance.features import Bars, Flags, Matrix, bar_returns, forward_log_returns, lay_out
@@ -26,7 +24,6 @@ from ml.finance.forecaster import Forecaster, load_forecaster
 from ml.finance.walk_forward import Splitter
 from ml.finance.windows import window_ends
 from ml.model_files import read_index
-from ml.served import CONFIG
 
 BAR = "bar"
 """How the columns begin that a server is asked with: bar_0 is the oldest bar's features."""
@@ -157,12 +154,9 @@ def served_names(features: tuple[str, ...], window: int) -> list[str]:
     return [f"{BAR}_{step}_{name}" for step in range(window) for name in features]
 
 
-def predict_features(folder: Path, features: pa.Table) -> pa.Table:
-    """Forecast from windows that somebody else built, one a row; the model's own configuration tells its shape."""
+def predict_features(config: TickConfig, folder: Path, features: pa.Table) -> pa.Table:
+    """Forecast from windows that somebody else built, one a row."""
     index = read_index(folder)
-    config = parse_config(json.dumps(index[CONFIG]), str(folder))
-    if not isinstance(config, TickConfig):
-        raise BadInputError(f"{folder} holds no tick model")
     names = served_names(config.features, config.window)
     flat = np.column_stack([features.column(name).to_numpy() for name in names]).astype(np.float32)
     stacked: Matrix = np.ascontiguousarray(flat.reshape(-1, len(config.features)))

@@ -87,6 +87,3 @@ class ImageConfig(ModelConfig):
         """Hyperparameters of the chosen model type."""
         chosen: Training = getattr(self.hyperparameters, self.model_type)
         return chosen
-
-
-CONFIGS: dict[str, type[ModelConfig]] = {"image_cnn": ImageConfig}

@@ -14,7 +14,6 @@ softmax regression on the pixels. Torch is imported where it is used, so that co
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -26,12 +25,10 @@ import pyarrow.compute as pc
 
 from lakehouse.errors import BadInputError
 from ml.compare import MCNEMAR
-from ml.config import parse_config
-from ml.gold import RowFilter
+from ml.examples import Floats, Positions
 from ml.leakage import LeakError
-from ml.model import Evaluation, Model, Say
+from ml.model import Evaluation, Model, Say, Validated
 from ml.model_files import read_index
-from ml.served import CONFIG
 from ml.torch_runtime import prepare_torch, require_torch
 from ml.vision.config import ImageConfig
 from ml.vision.images import Bytes, choose_validation, class_names, is_in_split, shape_of, stack_pixels
@@ -47,66 +44,106 @@ BASELINES = ("most frequent class", "softmax regression on pixels")
 EXAMPLES = 3
 
 
-def columns(config: ImageConfig) -> tuple[str, ...]:
-    """Return the columns of gold that the model needs."""
-    return COLUMNS
+class ImageModel(Model[ImageConfig], Validated):
+    """One network for the images of one set, and the baselines beside it."""
 
+    publish_job = "vision/image_predictions.py"
+    is_by_day = False
+    paired_test = MCNEMAR
 
-def row_filter(config: ImageConfig) -> RowFilter:
-    """Return the rows: all of the set's."""
-    return RowFilter()
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns of gold that the model needs."""
+        return COLUMNS
 
+    def newest(self, rows: pa.Table) -> None:
+        """Return None: images have no time."""
 
-def newest(config: ImageConfig, rows: pa.Table) -> datetime:
-    """Refuse: images have no time, and the configuration demands no age."""
-    raise BadInputError("images have no time: data.maximum_age_days is to be null")
+    def check(self, rows: pa.Table) -> None:
+        """Look for images of test in train, for several shapes, no training image, and classes that only test has."""
+        shape_of(rows)
+        class_names(rows)
+        is_train = pa.array(is_in_split(rows, "train"))
+        trained, tested = rows.filter(is_train), rows.filter(pc.invert(is_train))
+        if not trained.num_rows:
+            raise BadInputError(f"{self.config.table} has no image of the train split")
+        shared = tested.filter(pc.is_in(tested.column("image_sha256"), trained.column("image_sha256").combine_chunks()))
+        if shared.num_rows:
+            example = shared.column("image_id")[0].as_py()
+            raise LeakError(f"{shared.num_rows} images of the test split are in train, too, the first is {example}")
 
+    def train(self, rows: pa.Table, folder: Path, say: Say) -> Mapping[str, list[float]]:
+        """Train and write the folder; return what happened in each epoch."""
+        require_torch(say)
+        from ml.vision.learn import learn_folder
 
-def check(config: ImageConfig, rows: pa.Table) -> None:
-    """Hold the images against what training takes for granted.
+        return learn_folder(self.config, rows, folder, say)
 
-    Raises:
-        BadInputError: several shapes, no training image, or classes that only the test has.
-        LeakError: an image of test is in train, too.
-    """
-    shape_of(rows)
-    class_names(rows)
-    is_train = pa.array(is_in_split(rows, "train"))
-    trained, tested = rows.filter(is_train), rows.filter(pc.invert(is_train))
-    if not trained.num_rows:
-        raise BadInputError(f"{config.table} has no image of the train split")
-    shared = tested.filter(pc.is_in(tested.column("image_sha256"), trained.column("image_sha256").combine_chunks()))
-    if shared.num_rows:
-        example = shared.column("image_id")[0].as_py()
-        raise LeakError(f"{shared.num_rows} images of the test split are in train, too, the first is {example}")
+    def score(self, rows: pa.Table, folder: Path) -> pa.Table:
+        """Classify the images of the test split and put both baselines beside each.
 
+        Raises:
+            BadInputError: there is no test split.
+        """
+        test = rows.filter(pa.array(is_in_split(rows, "test")))
+        if not test.num_rows:
+            raise BadInputError(f"{self.config.table} has no image of the test split: nothing to judge a version by")
+        return score_images(self.config, test, folder)
 
-def train(config: ImageConfig, rows: pa.Table, folder: Path, say: Say) -> Mapping[str, list[float]]:
-    """Train and write the folder; return what happened in each epoch."""
-    require_torch(say)
-    from ml.vision.learn import learn_folder
+    def score_validation(self, rows: pa.Table, folder: Path) -> pa.Table:
+        """Classify the images that training held back."""
+        train_rows = rows.filter(pa.array(is_in_split(rows, "train")))
+        labels = train_rows.column("label").to_numpy()
+        held_back = choose_validation(labels, self.config.validation_ratio, self.config.seed)
+        return score_images(self.config, train_rows.filter(pa.array(held_back)), folder)
 
-    return learn_folder(config, rows, folder, say)
+    def evaluate(self, scored: pa.Table) -> Evaluation:
+        """Measure the rows, beside the stronger baseline on the same rows."""
+        truth, forecast, confidence, naive = (
+            scored.column(name).to_numpy() for name in ("truth", "forecast", "confidence", "baseline_loss")
+        )
+        classes = int(max(truth.max(), forecast.max())) + 1
+        metrics = {**measure(truth, forecast, confidence, classes), "baseline_accuracy": float(1 - naive.mean())}
+        return Evaluation({**metrics, "images": float(len(truth))}, {GROUP: scored.column("baseline")[0].as_py()})
 
+    def plot(self, scored: pa.Table, folder: Path, target: Path) -> None:
+        """Draw learning curves, confusion matrix and the most wrong images."""
+        plot(self.config, scored, folder, target)
 
-def score(config: ImageConfig, rows: pa.Table, folder: Path) -> pa.Table:
-    """Classify the images of the test split and put both baselines beside each.
+    def predict(self, rows: pa.Table, folder: Path, first: datetime, last: datetime) -> pa.Table:
+        """Classify every image of the rows; both times are without meaning."""
+        index, found, _ = classify(self.config, stack_pixels(rows), folder)
+        given = found.argmax(axis=1)
+        return (
+            rows.select(["image_id", "dataset", "split", "label", "image_sha256"])
+            .append_column("predicted_label", pa.array(given.astype(np.int32)))
+            .append_column("predicted_label_name", pa.array([index["classes"][label] for label in given]))
+            .append_column("probability", pa.array(found.max(axis=1)))
+        )
 
-    Raises:
-        BadInputError: there is no test split.
-    """
-    test = rows.filter(pa.array(is_in_split(rows, "test")))
-    if not test.num_rows:
-        raise BadInputError(f"{config.table} has no image of the test split: nothing to judge a version by")
-    return score_images(config, test, folder)
+    def example(self, rows: pa.Table) -> pa.Table:
+        """Return a few images of the train split."""
+        return rows.filter(pa.array(is_in_split(rows, "train"))).slice(0, EXAMPLES).select(["pixels"])
 
+    def predict_features(self, folder: Path, features: pa.Table) -> pa.Table:
+        """Classify images that somebody else brings, as bytes in the order of `pixels` of gold."""
+        index = read_index(folder)
+        channels, height, width = index["shape"]
+        count = features.num_rows
+        shape = {"channels": channels, "height": height, "width": width}
+        rows = pa.table({**{name: np.full(count, size) for name, size in shape.items()}, "pixels": features["pixels"]})
+        _, found, _ = classify(self.config, stack_pixels(rows), folder)
+        given = found.argmax(axis=1)
+        return pa.table(
+            {
+                "label": given,
+                "label_name": [index["classes"][label] for label in given],
+                "probability": found.max(axis=1),
+            }
+        )
 
-def score_validation(config: ImageConfig, rows: pa.Table, folder: Path) -> pa.Table:
-    """Classify the images that training held back."""
-    train_rows = rows.filter(pa.array(is_in_split(rows, "train")))
-    labels = train_rows.column("label").to_numpy()
-    held_back = choose_validation(labels, config.validation_ratio, config.seed)
-    return score_images(config, train_rows.filter(pa.array(held_back)), folder)
+    def packages(self) -> tuple[str, ...]:
+        """Return what reads the weights."""
+        return ("torch", "safetensors")
 
 
 def score_images(config: ImageConfig, rows: pa.Table, folder: Path) -> pa.Table:
@@ -137,7 +174,7 @@ def score_images(config: ImageConfig, rows: pa.Table, folder: Path) -> pa.Table:
     )
 
 
-def classify(config: ImageConfig, pixels: Bytes, folder: Path) -> tuple[Mapping[str, Any], Any, Any]:
+def classify(config: ImageConfig, pixels: Bytes, folder: Path) -> tuple[Mapping[str, Any], Floats, Positions]:
     """Return the folder's index, the probability of each class for each image, and the linear baseline's labels."""
     require_torch(lambda line: None)
     from ml.vision.weights import open_classifier
@@ -148,71 +185,3 @@ def classify(config: ImageConfig, pixels: Bytes, folder: Path) -> tuple[Mapping[
             f"images of {classifier.index['shape']} (channels, height, width), found {pixels.shape[1:]}"
         )
     return classifier.index, classifier.probabilities(config, pixels), classifier.linear_answers(pixels)
-
-
-def evaluate(config: ImageConfig, scored: pa.Table) -> Evaluation:
-    """Measure the rows, beside the stronger baseline on the same rows."""
-    truth, forecast, confidence, naive = (
-        scored.column(name).to_numpy() for name in ("truth", "forecast", "confidence", "baseline_loss")
-    )
-    classes = int(max(truth.max(), forecast.max())) + 1
-    metrics = {**measure(truth, forecast, confidence, classes), "baseline_accuracy": float(1 - naive.mean())}
-    return Evaluation({**metrics, "images": float(len(truth))}, {GROUP: scored.column("baseline")[0].as_py()})
-
-
-def predict(config: ImageConfig, rows: pa.Table, folder: Path, first: datetime, last: datetime) -> pa.Table:
-    """Classify every image of the rows."""
-    index, found, _ = classify(config, stack_pixels(rows), folder)
-    given = found.argmax(axis=1)
-    return (
-        rows.select(["image_id", "dataset", "split", "label", "image_sha256"])
-        .append_column("predicted_label", pa.array(given.astype(np.int32)))
-        .append_column("predicted_label_name", pa.array([index["classes"][label] for label in given]))
-        .append_column("probability", pa.array(found.max(axis=1)))
-    )
-
-
-def example(config: ImageConfig, rows: pa.Table) -> pa.Table:
-    """Return a few images of the train split, as a server of the model would be asked."""
-    return rows.filter(pa.array(is_in_split(rows, "train"))).slice(0, EXAMPLES).select(["pixels"])
-
-
-def predict_features(folder: Path, features: pa.Table) -> pa.Table:
-    """Classify images that somebody else brings, as bytes in the order of `pixels` of gold."""
-    index = read_index(folder)
-    config = parse_config(json.dumps(index[CONFIG]), str(folder))
-    assert isinstance(config, ImageConfig)  # noqa: S101 - its code is this one
-    channels, height, width = index["shape"]
-    count = features.num_rows
-    shape = {"channels": channels, "height": height, "width": width}
-    rows = pa.table({**{name: np.full(count, size) for name, size in shape.items()}, "pixels": features["pixels"]})
-    _, found, _ = classify(config, stack_pixels(rows), folder)
-    given = found.argmax(axis=1)
-    return pa.table(
-        {"label": given, "label_name": [index["classes"][label] for label in given], "probability": found.max(axis=1)}
-    )
-
-
-def packages(config: ImageConfig) -> tuple[str, ...]:
-    """Return what reads the model's files."""
-    return ("torch", "safetensors")
-
-
-MODEL = Model(
-    columns=columns,
-    row_filter=row_filter,
-    newest=newest,
-    check=check,
-    train=train,
-    score=score,
-    evaluate=evaluate,
-    plot=plot,
-    predict=predict,
-    example=example,
-    predict_features=predict_features,
-    publish_job="vision/image_predictions.py",
-    packages=packages,
-    paired_test=MCNEMAR,
-    score_validation=score_validation,
-    is_by_day=False,
-)

@@ -17,6 +17,7 @@ from safetensors.torch import load, save_file
 from torch import nn
 
 from lakehouse.errors import first_line
+from ml.examples import Floats, Positions
 from ml.model_files import TamperedError, read_index
 from ml.vision.augment import Normalisation
 from ml.vision.config import ImageConfig
@@ -37,17 +38,15 @@ class Classifier:
     linear: nn.Module
     normalisation: Normalisation
 
-    def probabilities(self, config: ImageConfig, pixels: Bytes) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def probabilities(self, config: ImageConfig, pixels: Bytes) -> Floats:
         """Return the probability of each class for each image, by the temperature that fits the validation images."""
         logits = compute_logits(self.network, pixels, self.normalisation, config.training.precision)
-        found: np.ndarray[Any, np.dtype[np.float64]]
-        found = torch.softmax(logits.double() / self.index["temperature"], dim=1).numpy()
+        found: Floats = torch.softmax(logits.double() / self.index["temperature"], dim=1).numpy()
         return found
 
-    def linear_answers(self, pixels: Bytes) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def linear_answers(self, pixels: Bytes) -> Positions:
         """Return the label that the linear baseline gives to each image."""
-        found: np.ndarray[Any, np.dtype[np.int64]]
-        found = compute_logits(self.linear, pixels, self.normalisation, "float32").argmax(1).numpy()
+        found: Positions = compute_logits(self.linear, pixels, self.normalisation, "float32").argmax(1).numpy()
         return found
 
 

@@ -1,6 +1,6 @@
 """The manifest `bronze.files` as plain objects: what has been delivered, and what a new file means beside it.
 
-A delivery is (source, instrument or meter, day, part); what it holds is known by the SHA-256 of its file. The rules:
+A delivery is (source, subject, day, part); what it holds is known by the SHA-256 of its file. The rules:
 the same bytes again change nothing; other bytes for an accepted delivery are refused unless they are to replace it; a
 file that was replaced comes back only when the one that replaced it has left the landing folder.
 """
@@ -14,24 +14,25 @@ from typing import Any
 
 from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError
+from lakehouse.lake.history import as_slice
 from lakehouse.lake.scans import pin_current
 from lakehouse.slices import Slice, in_order
 from lakehouse.tables.manifest import BRONZE_FILES
 
 LABELS = "labels"
 """The last part of a delivery's part that names a file of labels."""
-UNKNOWN_DAY = date(1970, 1, 1)
-"""Delivery day of an unreadable file whose day would have stood in its content."""
+Delivery = tuple[str, str, date | None, str]
+"""Source, subject, day and part. Image sets, and files whose day could not be read, have no day."""
 
 
 @dataclass(frozen=True)
 class Entry:
     """One row of the manifest; the names are those of bronze.files."""
 
-    delivery_date: date
+    delivery_date: date | None
     dataset: str
     source: str
-    instrument_id: str
+    subject: str
     delivery_part: str
     source_file: str
     source_sha256: str
@@ -39,6 +40,8 @@ class Entry:
     rows: int
     first_ts_event: datetime | None
     last_ts_event: datetime | None
+    first_interval_start: datetime | None
+    last_interval_start: datetime | None
     event_dates: tuple[date, ...]
     verdict: str
     reason: str | None
@@ -46,9 +49,14 @@ class Entry:
     read_as: str | None = None
 
     @property
-    def delivery(self) -> tuple[str, str, date, str]:
+    def delivery(self) -> Delivery:
         """What the row is a delivery of."""
-        return (self.source, self.instrument_id, self.delivery_date, self.delivery_part)
+        return (self.source, self.subject, self.delivery_date, self.delivery_part)
+
+    @property
+    def delivery_slice(self) -> Slice:
+        """The slice of the manifest that the row belongs to."""
+        return as_slice(self.delivery_date)
 
     @property
     def fingerprint(self) -> str:
@@ -58,7 +66,7 @@ class Entry:
     @property
     def line_subject(self) -> str:
         """What its lines are about in silver: an instrument, a meter, or the set that a split belongs to."""
-        return self.instrument_id if self.event_dates else self.instrument_id.partition(".")[0]
+        return self.subject if self.event_dates else self.subject.partition(".")[0]
 
     @property
     def has_lines(self) -> bool:
@@ -68,13 +76,14 @@ class Entry:
     @property
     def slices(self) -> tuple[Slice, ...]:
         """The slices that its rows belong to in silver: event days, or the image set that the subject names."""
-        return self.event_dates or (self.instrument_id.partition(".")[0],)
+        return self.event_dates or (self.subject.partition(".")[0],)
 
     def as_row(self) -> tuple[Any, ...]:
         """The values in the order of the declared columns."""
         return (
-            *(self.delivery_date, self.dataset, self.source, self.instrument_id, self.delivery_part),
+            *(self.delivery_date, self.dataset, self.source, self.subject, self.delivery_part),
             *(self.source_file, self.source_sha256, self.bytes, self.rows, self.first_ts_event, self.last_ts_event),
+            *(self.first_interval_start, self.last_interval_start),
             *(list(self.event_dates), self.verdict, self.reason, self.read_as, self.ingested_at),
         )
 
@@ -95,7 +104,7 @@ def touched_slices(settings: Settings, delivered: Iterable[Slice], datasets: Ite
         part
         for entry in touched
         for part in entry.slices
-        if (part if isinstance(part, str) else entry.delivery_date) in wanted
+        if (part if isinstance(part, str) else entry.delivery_slice) in wanted
     )
 
 
@@ -106,7 +115,7 @@ def files_of(
     files: dict[tuple[Slice, str], set[str]] = {part: set() for part in parts}
     for entry in entries:
         if entry.verdict == "accepted":
-            subjects = (entry.instrument_id, entry.instrument_id.partition(".")[0])  # a set's splits are one part
+            subjects = (entry.subject, entry.subject.partition(".")[0])  # a set's splits are one part
             for part in {(each, subject) for each in entry.slices for subject in subjects} & set(parts):
                 files[part].add(entry.source_file)
     return {part: tuple(sorted(paths)) for part, paths in files.items()}
@@ -124,13 +133,13 @@ def is_settled(
     landed: set[str],
     is_replacing: bool,
     *,
-    instrument_id: str = "",
+    subject: str = "",
     read_as: str | None = None,
 ) -> bool:
     """Say whether a file needs no reading: its bytes were judged before and the judgement stands.
 
-    `day` and `instrument_id` are what the path names, None and empty where it names none: the same bytes for another
-    day or instrument are another delivery. `landed` are the hashes of all files of the landing folder. A judgement by
+    `day` and `subject` are what the path names, None and empty where it names none: the same bytes for another day or
+    subject are another delivery. `landed` are the hashes of all files of the landing folder. A judgement by
     another dialect than now declared does not stand.
     """
     same = [
@@ -139,7 +148,7 @@ def is_settled(
         if e.source_sha256 == sha256
         and e.read_as == read_as
         and (day is None or e.delivery_date == day)
-        and (not instrument_id or e.instrument_id == instrument_id)
+        and (not subject or e.subject == subject)
     ]
     if any(e.verdict in ("accepted", "quarantined") for e in same):
         return True
@@ -158,7 +167,7 @@ def merge(entries: Sequence[Entry], new: Sequence[Entry], is_replacing: bool) ->
     """
     before = {e.delivery: e for e in entries if e.verdict == "accepted"}
     merged = {(*e.delivery, e.dataset, e.source_sha256): e for e in entries}
-    seen: dict[tuple[str, str, date, str], Entry] = {}
+    seen: dict[Delivery, Entry] = {}
     for entry in new:
         if entry.verdict == "accepted":
             refuse_twin(entry, seen.setdefault(entry.delivery, entry))
@@ -175,8 +184,8 @@ def merge(entries: Sequence[Entry], new: Sequence[Entry], is_replacing: bool) ->
                     old, verdict="superseded", reason=reason
                 )
         merged[(*entry.delivery, entry.dataset, entry.source_sha256)] = entry
-    touched = {entry.delivery_date for entry in new}
-    return [entry for entry in merged.values() if entry.delivery_date in touched]
+    touched = {entry.delivery_slice for entry in new}
+    return [entry for entry in merged.values() if entry.delivery_slice in touched]
 
 
 def refuse_twin(entry: Entry, first: Entry) -> None:
@@ -195,4 +204,5 @@ def refuse_twin(entry: Entry, first: Entry) -> None:
 def describe(entry: Entry) -> str:
     """Name a delivery for a person."""
     part = f" part {entry.delivery_part}" if entry.delivery_part else ""
-    return f"{entry.source} {entry.instrument_id} of {entry.delivery_date}{part}"
+    day = f" of {entry.delivery_date}" if entry.delivery_date else ""
+    return f"{entry.source} {entry.subject}{day}{part}"

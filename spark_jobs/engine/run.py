@@ -20,8 +20,9 @@ from sqlalchemy.exc import OperationalError
 
 from lakehouse.config.settings import Settings
 from lakehouse.errors import ConflictError, ExitCode, LakehouseError, first_line
-from lakehouse.lake.catalog import append_log, load, require_tables
+from lakehouse.lake.catalog import append_log, load
 from lakehouse.lake.history import last_replacements
+from lakehouse.lake.migration import require_tables
 from lakehouse.slices import Slice, days_of, describe_slices, in_order
 from lakehouse.tables import Table
 from lakehouse.tables.logs import CALLER, CHECK_RESULTS, FILE_BALANCES, HELD_PARTS, RUNS

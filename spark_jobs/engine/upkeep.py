@@ -15,8 +15,9 @@ from typing import Any
 from pyiceberg.table import Table as IcebergTable
 
 from lakehouse.errors import LakehouseError
-from lakehouse.lake.catalog import TABLE_PROPERTIES, load
+from lakehouse.lake.catalog import load
 from lakehouse.lake.history import main_history, summary_of
+from lakehouse.lake.migration import TABLE_PROPERTIES
 from lakehouse.tables import CATALOG, Table
 from spark_jobs.engine.branches import BRANCH_PREFIX, drop_branch, main_snapshot
 from spark_jobs.engine.job import Request

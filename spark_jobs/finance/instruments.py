@@ -30,7 +30,7 @@ def plan(request: Request) -> Plan:
     """Find the delivered instruments; the table is due if there is a new one or its description changed."""
     entries = read_manifest(request.settings)
     delivered = [entry for table in (BRONZE_TRADES, BRONZE_QUOTES) for entry in accepted(entries, table.name)]
-    found = sorted({entry.instrument_id for entry in delivered})
+    found = sorted({entry.subject for entry in delivered})
     described = [describe_instrument(instrument_id) for instrument_id in found]
     lines = tuple(f"describe {instrument.instrument_id}" for instrument in described)
     return Plan({ALL: [str(instrument) for instrument in described]} if described else {}, lines, described)

@@ -21,14 +21,14 @@ from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError, ExitCode
 from lakehouse.lake.counts import count_by
 from lakehouse.lake.schema import arrow_table
-from lakehouse.slices import Slice
+from lakehouse.slices import UNDATED, Slice, days_of, in_order
 from lakehouse.tables import Table
 from lakehouse.tables.manifest import BRONZE_FILES
 from spark_jobs.engine import manifest
 from spark_jobs.engine.files import target_of
 from spark_jobs.engine.job import Plan, Request, Summary, TableJob
 from spark_jobs.engine.kept import stage_rows
-from spark_jobs.engine.manifest import UNKNOWN_DAY, Entry
+from spark_jobs.engine.manifest import Entry
 from spark_jobs.engine.publish import Attempt, Published, Write
 from spark_jobs.engine.stage import Branch, delete_rows, stage_files
 from spark_jobs.layers import convert
@@ -85,18 +85,18 @@ def plan_files(request: Request, dataset: str, claim_of: Claims) -> Plan:
     landed = set(hashes.values())
     files: dict[tuple[str, date | None, str], NewFile] = {}
     for path, (file, claim) in claimed.items():
-        sha256, day, instrument_id = hashes[path], claim.delivery_date, claim.instrument_id
+        sha256, day, subject = hashes[path], claim.delivery_date, claim.subject
         if not manifest.is_settled(
-            *(entries, sha256, day, landed, request.is_replacing), instrument_id=instrument_id, read_as=claim.read_as
+            *(entries, sha256, day, landed, request.is_replacing), subject=subject, read_as=claim.read_as
         ):
-            files.setdefault((sha256, day, instrument_id), NewFile(file, claim, sha256))
+            files.setdefault((sha256, day, subject), NewFile(file, claim, sha256))
     inputs: dict[Slice, list[str]] = {}
     for new in files.values():
-        for day in delivery_days(new, request.settings):
-            inputs.setdefault(day, []).append(f"new {new.sha256} {new.claim.read_as or ''}")
+        for each in delivery_slices(new, request.settings):
+            inputs.setdefault(each, []).append(f"new {new.sha256} {new.claim.read_as or ''}")
     for entry in manifest.accepted(entries, dataset):
-        if entry.delivery_date in inputs:  # told apart from new: B in place of A is another day than A in place of B
-            inputs[entry.delivery_date].append(f"present {entry.fingerprint}")
+        if entry.delivery_slice in inputs:  # unlike new ones: B in place of A is not the same as A in place of B
+            inputs[entry.delivery_slice].append(f"present {entry.fingerprint}")
     lines = [f"read {new.landed.path} ({new.landed.bytes} bytes, sha256 {new.sha256})" for new in files.values()]
     return Plan(
         {each: sorted(set(texts)) for each, texts in inputs.items()},
@@ -126,15 +126,15 @@ def hash_files(files: Sequence[LandedFile], settings: Settings) -> list[str]:
         return list(pool.map(lambda file: hashlib.sha256(read_bytes(file.url, settings)).hexdigest(), files))
 
 
-def delivery_days(new: NewFile, settings: Settings) -> set[date]:
-    """Return the delivery days of a file, reading it where its path names none."""
+def delivery_slices(new: NewFile, settings: Settings) -> set[Slice]:
+    """Return the delivery days of a file, which is read if its path names none; UNDATED if its content has none."""
     if new.claim.delivery_date is not None:
         return {new.claim.delivery_date}
     try:
         rows = reading.read_rows(read_bytes(new.landed.url, settings), new.claim, new.sha256, EPOCH)
         return {day for batch in rows for day in batch.column("delivery_date").unique().to_pylist()}
     except UnreadableFileError:
-        return {UNKNOWN_DAY}
+        return {UNDATED}
 
 
 def build_writes(request: Request, delivered: Delivered, attempt: Attempt, table: Table) -> Sequence[Write]:
@@ -161,10 +161,10 @@ def build_writes(request: Request, delivered: Delivered, attempt: Attempt, table
         convert.discard_converted(converted, request.settings)
         raise
     readable = [result for result in converted if result.unreadable is None]
-    days = tuple(sorted({entry.delivery_date for entry in new}))
-    writes = [Write(BRONZE_FILES, days, lambda branch: stage_manifest(branch, rows, days))]
+    slices = in_order(entry.delivery_slice for entry in new)
+    writes = [Write(BRONZE_FILES, slices, lambda branch: stage_manifest(branch, rows, slices))]
     if readable:
-        table_days = tuple(sorted({entry.delivery_date for entry in new if entry.verdict == "accepted"}))
+        table_days = days_of(entry.delivery_slice for entry in new if entry.verdict == "accepted")
         writes.insert(
             0,
             Write(
@@ -211,11 +211,13 @@ def entries_of(result: Converted, dataset: str, ingested_at: datetime) -> Iterab
     )
     if result.unreadable is not None:
         yield entry(
-            delivery_date=claim.delivery_date or UNKNOWN_DAY,
-            instrument_id=claim.instrument_id,
+            delivery_date=claim.delivery_date,
+            subject=claim.subject,
             rows=0,
             first_ts_event=None,
             last_ts_event=None,
+            first_interval_start=None,
+            last_interval_start=None,
             event_dates=(),
             verdict="quarantined",
             reason=result.unreadable,
@@ -239,9 +241,9 @@ def stage_deliveries(
     Taken out are deliveries that are replaced, and those of a run that died before it wrote the manifest.
     """
     keys = ("delivery_date", branch.table.subject, "_source_sha256")
-    kept = {(entry.delivery_date, entry.instrument_id, entry.source_sha256) for entry in expected}
+    kept = {(entry.delivery_date, entry.subject, entry.source_sha256) for entry in expected}
     kept -= {
-        (delivery.delivery_date, delivery.instrument_id, result.file.sha256)
+        (delivery.delivery_date, delivery.subject, result.file.sha256)
         for result in readable
         for delivery in result.deliveries
     }

@@ -7,9 +7,9 @@ batches as Parquet into the table's folder and reports what it wrote; the driver
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import partial
 from typing import Any
 
@@ -41,11 +41,13 @@ class NewFile:
 class DeliveryStatistics:
     """What one file says of one instrument or meter and delivery day."""
 
-    instrument_id: str
+    subject: str
     delivery_date: date
     rows: int
     first_ts_event: datetime | None
     last_ts_event: datetime | None
+    first_interval_start: datetime | None
+    last_interval_start: datetime | None
     event_dates: tuple[date, ...]
 
 
@@ -122,19 +124,21 @@ def statistics_of(groups: Sequence[pa.Table]) -> tuple[DeliveryStatistics, ...]:
     deliveries: dict[tuple[str, date], list[dict[str, Any]]] = {}
     for row in days.to_pylist():
         deliveries.setdefault((row["subject"], row["delivery_date"]), []).append(row)
-    return tuple(
-        DeliveryStatistics(
-            subject,
-            day,
-            sum(row["line_count_sum"] for row in rows),
-            min((as_utc(row["time_min_min"]) for row in rows if row["time_min_min"]), default=None),
-            max((as_utc(row["time_max_max"]) for row in rows if row["time_max_max"]), default=None),
-            tuple(sorted(row["event_date"] for row in rows)),
-        )
-        for (subject, day), rows in sorted(deliveries.items())
+    return tuple(delivery_of(*key, rows) for key, rows in sorted(deliveries.items()))
+
+
+def delivery_of(subject: str, day: date, rows: Sequence[Mapping[str, Any]]) -> DeliveryStatistics:
+    """Add up one delivery's event days. Its times are UTC, or have no zone if they are a meter's civil times."""
+    first = min((row["time_min_min"] for row in rows if row["time_min_min"]), default=None)
+    last = max((row["time_max_max"] for row in rows if row["time_max_max"]), default=None)
+    is_civil = first is not None and first.tzinfo is None
+    return DeliveryStatistics(
+        subject=subject,
+        delivery_date=day,
+        rows=sum(row["line_count_sum"] for row in rows),
+        first_ts_event=None if is_civil else first,
+        last_ts_event=None if is_civil else last,
+        first_interval_start=first if is_civil else None,
+        last_interval_start=last if is_civil else None,
+        event_dates=tuple(sorted(row["event_date"] for row in rows)),
     )
-
-
-def as_utc(time: datetime) -> datetime:
-    """Write a meter's civil time as the manifest has it, whose times all have a zone."""
-    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -40,8 +40,8 @@ class Claim:
     delivery_date: date | None
     delivery_part: str = ""
     """A number of up to four digits; empty unless a day comes in several files."""
-    instrument_id: str = ""
-    """The one instrument or meter of the file; empty where only the content can tell."""
+    subject: str = ""
+    """The one instrument or meter of the file; empty if only the content can tell."""
     read_as: str | None = None
     """What declarations the file is read by: a file that was judged by others is judged again."""
 
@@ -58,8 +58,8 @@ class Rows:
     member_index: int
     lines: npt.NDArray[np.int64]
     ts_event: pa.Array
-    instrument_id: str | pa.Array
-    """Or the meter's id."""
+    subject: str | pa.Array
+    """What the rows are about: an instrument, or a meter."""
     raw: Mapping[str, pa.Array] = field(default_factory=dict)
     aggressor_side: pa.Array | None = None
     price_divisor: int = 1

@@ -40,7 +40,7 @@ class BinanceDump:
         day = parse_day(match["day"])
         if day is None:
             return None
-        return Claim(self.name, self.dataset, path, day, instrument_id=f"{match['symbol']}.{self._venue}")
+        return Claim(self.name, self.dataset, path, day, subject=f"{match['symbol']}.{self._venue}")
 
     def read(self, content: bytes, claim: Claim) -> Iterator[Rows]:
         """Yield the rows; refuse the file whose times are not of its day in either unit."""
@@ -48,7 +48,7 @@ class BinanceDump:
             raise ValueError(f"{claim.path} was not claimed by {self.name}")
         times = EpochColumn(claim.delivery_date, ("ms", "us"))
         for lines in read_lines(content, claim.path, self._first_line, self._skip):
-            yield self._rows(lines, times, claim.instrument_id)
+            yield self._rows(lines, times, claim.subject)
         times.finish()
 
     def _rows(self, lines: Lines, times: EpochColumn, instrument_id: str) -> Rows:
@@ -58,7 +58,7 @@ class BinanceDump:
             member_index=lines.member.index,
             lines=lines.numbers,
             ts_event=times.parse(fields["time"]),
-            instrument_id=instrument_id,
+            subject=instrument_id,
             aggressor_side=aggressor_side(fields["isBuyerMaker"], MAKER_SIDES),
             raw=lines.raw(
                 raw_time="time", raw_trade_id="id", raw_price="price", raw_size="qty", raw_side="isBuyerMaker"

@@ -101,7 +101,7 @@ class CanonicalFeed:
             member_index=lines.member.index,
             lines=lines.numbers,
             ts_event=_parse_times(fields[time], TIME_COLUMNS[time]),
-            instrument_id=instrument_id,
+            subject=instrument_id,
             aggressor_side=aggressor_side(raw["raw_side"]) if "raw_side" in raw else None,
             raw=raw,
         )

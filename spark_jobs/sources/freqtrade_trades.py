@@ -46,7 +46,7 @@ class FreqtradeTrades:
         if match is None:
             return None
         instrument_id = f"{match['base']}{match['quote']}.{match['folder'].upper()}"
-        return Claim(self.name, self.dataset, path, delivery_date=None, instrument_id=instrument_id)
+        return Claim(self.name, self.dataset, path, delivery_date=None, subject=instrument_id)
 
     def read(self, content: bytes, claim: Claim) -> Iterator[Rows]:
         """Yield the list's elements; one that is no list of seven is a row with its text in raw_line."""
@@ -55,7 +55,7 @@ class FreqtradeTrades:
         while batch := list(islice(elements, ROWS_PER_BATCH)):
             lines = np.arange(first_line, first_line + len(batch), dtype=np.int64)
             first_line += len(batch)
-            yield _rows(batch, lines, claim.instrument_id)
+            yield _rows(batch, lines, claim.subject)
 
 
 def _rows(batch: list[Element], lines: npt.NDArray[np.int64], instrument_id: str) -> Rows:
@@ -73,7 +73,7 @@ def _rows(batch: list[Element], lines: npt.NDArray[np.int64], instrument_id: str
         member_index=0,
         lines=lines,
         ts_event=parse_epoch(parse_integers(raw["raw_time"]), "ms"),
-        instrument_id=instrument_id,
+        subject=instrument_id,
         aggressor_side=aggressor_side(raw["raw_side"]),
         raw=raw,
     )

@@ -38,7 +38,7 @@ class LeanQuotes:
         file = _parse(path)
         if file is None:
             return None
-        return Claim(self.name, self.dataset, path, file.day, instrument_id=file.instrument_id)
+        return Claim(self.name, self.dataset, path, file.day, subject=file.instrument_id)
 
     def read(self, content: bytes, claim: Claim) -> Iterator[Rows]:
         """Yield the rows."""
@@ -52,7 +52,7 @@ class LeanQuotes:
                 member_index=lines.member.index,
                 lines=lines.numbers,
                 ts_event=parse_time_of_day(lines.fields["ms"], file.day, file.market.zone),
-                instrument_id=claim.instrument_id,
+                subject=claim.subject,
                 price_divisor=file.market.price_divisor,
                 raw=lines.raw(**{RAW_COLUMNS[name]: name for name in names}),
             )

@@ -31,7 +31,7 @@ class LeanTrades:
         if file is None:
             return None
         instrument_id = "" if file.asset == "future" else file.instrument_id
-        return Claim(self.name, self.dataset, path, file.day, instrument_id=instrument_id)
+        return Claim(self.name, self.dataset, path, file.day, subject=instrument_id)
 
     def read(self, content: bytes, claim: Claim) -> Iterator[Rows]:
         """Yield the rows; refuse a futures archive with a member that names no contract month."""
@@ -44,7 +44,7 @@ class LeanTrades:
                 member_index=lines.member.index,
                 lines=lines.numbers,
                 ts_event=parse_time_of_day(lines.fields["ms"], file.day, file.market.zone),
-                instrument_id=claim.instrument_id or contract_id(file, lines.member.name),
+                subject=claim.subject or contract_id(file, lines.member.name),
                 price_divisor=file.market.price_divisor,
                 raw=lines.raw(
                     raw_time="ms",

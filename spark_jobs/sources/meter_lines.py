@@ -69,7 +69,7 @@ class MeterLines:
             member_index=lines.member.index,
             lines=lines.numbers,
             ts_event=_as_arrow(starts),
-            instrument_id=dialect.meter_id,
+            subject=dialect.meter_id,
             raw=columns,
         )
 

@@ -48,7 +48,7 @@ class PowerReadings:
                     path=path,
                     delivery_date=None,
                     delivery_part=next((values["part"] for _, values in found if "part" in values), ""),
-                    instrument_id=meters.pop() if len(meters) == 1 else "",
+                    subject=meters.pop() if len(meters) == 1 else "",
                     read_as=" ".join(f"{dialect.name}:{dialect.digest}" for dialect in dialects),
                     dialects=dialects,
                 )

@@ -84,10 +84,10 @@ class _Batches:
         columns: dict[str, pa.Array] = {name: self._repeat(scalar, count) for name, scalar in self._fixed.items()}
         columns |= self._dates(rows.ts_event)
         columns |= rows.raw
-        if isinstance(rows.instrument_id, str):
-            columns[self._table.subject] = self._repeat(pa.scalar(rows.instrument_id), count)
+        if isinstance(rows.subject, str):
+            columns[self._table.subject] = self._repeat(pa.scalar(rows.subject), count)
         else:
-            columns[self._table.subject] = rows.instrument_id
+            columns[self._table.subject] = rows.subject
         columns[self._table.event_time] = rows.ts_event
         first = int(self._claim.delivery_part or 0) * SEQUENCES_PER_PART + rows.member_index * SEQUENCES_PER_MEMBER
         columns["sequence"] = pa.array(rows.lines + np.int64(first))

@@ -19,14 +19,14 @@ from typing import Any
 from lakehouse.errors import BadInputError
 from lakehouse.lake.counts import count_by
 from lakehouse.reference import image_set as declarations
-from lakehouse.slices import Slice
+from lakehouse.slices import UNDATED, Slice
 from lakehouse.tables.manifest import BRONZE_FILES
 from lakehouse.tables.vision import BRONZE_IMAGES
 from spark_jobs.engine import manifest
 from spark_jobs.engine.files import discard, target_of
 from spark_jobs.engine.job import Plan, Request, Summary, TableJob
 from spark_jobs.engine.kept import in_slices
-from spark_jobs.engine.manifest import UNKNOWN_DAY, Entry
+from spark_jobs.engine.manifest import Entry
 from spark_jobs.engine.publish import Attempt, Published, Write
 from spark_jobs.engine.stage import Branch, delete_rows, stage_files
 from spark_jobs.engine.tasks import map_in_tasks
@@ -82,7 +82,7 @@ def plan(request: Request) -> Plan:
         if name in inputs:  # told apart from new: B in place of A is another set than A in place of B
             inputs[name].append(f"present {entry.fingerprint}")
     if inputs:
-        inputs[UNKNOWN_DAY] = [text for texts in inputs.values() for text in texts]
+        inputs[UNDATED] = [text for texts in inputs.values() for text in texts]
     lines = [
         f"read {file.landed.path} ({file.landed.bytes} bytes, sha256 {file.sha256})"
         for delivery in new
@@ -121,7 +121,7 @@ def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
     except BadInputError:
         discard((file for result in converted for file in result.data_files), request.settings)
         raise
-    undated = (UNKNOWN_DAY,)
+    undated = (UNDATED,)
     writes = [Write(BRONZE_FILES, undated, lambda branch: stage_manifest(branch, rows, undated))]
     readable = [result for result in converted if result.unreadable is None]
     if readable:

@@ -148,7 +148,7 @@ def choose(image_set: ImageSet, place: Place, offered: Sequence[ImageFile], entr
     by_hash = {file.sha256: file for file in reversed(offered)}
     subject = subject_of(image_set.name, place.split)
     part = labels_part(place.part) if place.role == "labels" else place.part
-    known = [entry for entry in entries if entry.instrument_id == subject and entry.delivery_part == part]
+    known = [entry for entry in entries if entry.subject == subject and entry.delivery_part == part]
     new = [file for sha256, file in by_hash.items() if sha256 not in {entry.source_sha256 for entry in known}]
     if len(new) > 1:
         listed = " and ".join(f"{file.landed.path} (sha256 {file.sha256})" for file in new)

@@ -140,7 +140,7 @@ def describe_images(image_set: ImageSet, staged: pl.LazyFrame, delivered: Sequen
     train = {label: rows for split, label, _, rows in labels if split == "train"}
     by_split = dict.fromkeys(SPLITS, 0)
     for entry in delivered:
-        by_split[entry.instrument_id.partition(".")[2]] += entry.rows
+        by_split[entry.subject.partition(".")[2]] += entry.rows
     equal = staged.group_by("height", "width", "channels", "image_sha256").len().filter(pl.col("len") > 1)
     return {
         "labels_outside_set": sum(rows for _, label, found, rows in labels if names.get(label) != found),

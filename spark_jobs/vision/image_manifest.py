@@ -6,19 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from spark_jobs.engine import manifest
-from spark_jobs.engine.manifest import UNKNOWN_DAY, Entry
+from spark_jobs.engine.manifest import Entry
 from spark_jobs.vision.convert_images import ConvertedImages
 from spark_jobs.vision.deliveries import DATASET, ImageDelivery, ImageFile, subject_of
 
 
 def set_of(entry: Entry) -> str:
     """Return the name of the set that a row of the manifest is about."""
-    return entry.instrument_id.partition(".")[0]
+    return entry.subject.partition(".")[0]
 
 
 def image_key(entry: Entry) -> tuple[str, str, str, str]:
     """Return the KEY of the rows that an accepted file of images brought."""
-    name, _, split = entry.instrument_id.partition(".")
+    name, _, split = entry.subject.partition(".")
     return (name, split, entry.delivery_part, entry.source_sha256)
 
 
@@ -51,7 +51,7 @@ def is_settled(
 
 def is_accepted(delivery: ImageDelivery, entries: Sequence[Entry]) -> bool:
     """Say whether each file of a delivery is accepted, with whatever other file."""
-    accepted = {(e.instrument_id, e.delivery_part, e.source_sha256) for e in entries if e.verdict == "accepted"}
+    accepted = {(e.subject, e.delivery_part, e.source_sha256) for e in entries if e.verdict == "accepted"}
     if delivery.place.role == "archive":
         return delivery.images is not None and delivery.images.sha256 in {sha256 for _, _, sha256 in accepted}
     return all((delivery.subject, part, file.sha256) in accepted for file, part in delivery.files)
@@ -60,14 +60,14 @@ def is_accepted(delivery: ImageDelivery, entries: Sequence[Entry]) -> bool:
 def entries_of(result: ConvertedImages, entries: Sequence[Entry], ingested_at: datetime) -> Iterable[Entry]:
     """Yield the manifest's rows of one delivery; a file that stays accepted with another one is not quarantined."""
     delivery = result.delivery
-    accepted = {(e.instrument_id, e.delivery_part, e.source_sha256) for e in entries if e.verdict == "accepted"}
+    accepted = {(e.subject, e.delivery_part, e.source_sha256) for e in entries if e.verdict == "accepted"}
 
     def entry(file: ImageFile, subject: str, part: str, rows: int) -> Entry:
         return Entry(
-            delivery_date=UNKNOWN_DAY,
+            delivery_date=None,
             dataset=DATASET,
             source=delivery.image_set.format,
-            instrument_id=subject,
+            subject=subject,
             delivery_part=part,
             source_file=file.landed.path,
             source_sha256=file.sha256,
@@ -75,6 +75,8 @@ def entries_of(result: ConvertedImages, entries: Sequence[Entry], ingested_at: d
             rows=rows,
             first_ts_event=None,
             last_ts_event=None,
+            first_interval_start=None,
+            last_interval_start=None,
             event_dates=(),
             verdict="accepted" if result.unreadable is None else "quarantined",
             reason=result.unreadable,

@@ -41,7 +41,13 @@ GOOD_VALUES: dict[str, Any] = {
 HASHES = {"_source_sha256": "a" * 64, "image_sha256": "a" * 64, "pixels_sha256": "a" * 64, "_label_sha256": "a" * 64}
 
 GOOD_ROWS: dict[str, Row] = {
-    "bronze.files": {"_source_sha256": "a" * 64, "reason": None, "dataset": "trades"},
+    "bronze.files": {
+        "_source_sha256": "a" * 64,
+        "reason": None,
+        "dataset": "trades",
+        "first_interval_start": None,
+        "last_interval_start": None,
+    },
     "gold.bars_1m": {"outlier_count": 0},
     "gold.tick_features": {"macd_histogram": 0.0},
     "gold.volume_profile_1d": {"is_point_of_control": True, "is_in_value_area": True},
@@ -65,6 +71,8 @@ BLANK = {"image_not_blank": [{"pixel_min": 2}]}
 TORN = {"image_is_whole": [{"pixels": b"more"}], "sha256_is_hex": [{"image_sha256": "short"}]}
 TORN_RAW = {"image_is_whole": [{"raw_pixels": b"more"}], "sha256_is_hex": [{"pixels_sha256": "short"}]}
 
+METER_FILE = {"dataset": "power_readings", "first_ts_event": None, "last_ts_event": None}
+
 BROKEN_ROWS: dict[str, dict[str, list[Row]]] = {
     "bronze.trades": WRONG_DELIVERY_DAY,
     "bronze.quotes": WRONG_DELIVERY_DAY,
@@ -74,7 +82,12 @@ BROKEN_ROWS: dict[str, dict[str, list[Row]]] = {
         "reason_given": [{"verdict": "refused"}],
         "quarantined_without_rows": [{"verdict": "quarantined", "reason": "cut", "rows": 1}],
         "sha256_is_hex": [{"_source_sha256": "short"}],
-        "events_in_order": [{"first_ts_event": datetime(2024, 8, 9, tzinfo=UTC)}],
+        "events_in_order": [
+            {"first_ts_event": datetime(2024, 8, 9, tzinfo=UTC)},
+            METER_FILE | {"first_interval_start": datetime(2024, 8, 9), "last_interval_start": LOCAL},
+        ],
+        "dated_as_delivered": [{"delivery_date": None}, {"dataset": "images", "_source_file": "an image set's"}],
+        "civil_times_of_meters": [{"last_interval_start": LOCAL}, METER_FILE | {"last_ts_event": INSTANT}],
     },
     "silver.trades": WRONG_DAY,
     "silver.trades_rejected": WRONG_DELIVERY_DAY | NO_REASON,

@@ -10,7 +10,8 @@ import pytest
 from expectations import batch
 from expectations.batch import open_batch
 from lakehouse.config.settings import Settings, read_settings
-from lakehouse.lake.catalog import load, migrate
+from lakehouse.lake.catalog import load
+from lakehouse.lake.migration import migrate
 from lakehouse.lake.scans import pin_current
 from lakehouse.lake.schema import arrow_table
 from lakehouse.tables import find_table
@@ -70,3 +71,21 @@ def test_open_batch_leaves_out_the_other_days_of_a_months_file(
         monkeypatch.setattr(batch, "local_path", lambda location: None)
     with open_batch(pin_current(settings, LOAD), LOAD, [NEXT], threads=1) as found:
         assert found.rows("SELECT meter_id FROM batch") == [(f"{NEXT}.X",)]
+
+
+@pytest.mark.parametrize("is_local", [True, False], ids=["files of this machine", "files of another store"])
+def test_open_batch_finds_a_renamed_column_in_files_from_before(
+    settings: Settings, is_local: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(settings, DAY, "A.X", "B.X")
+    with load(settings, PROFILE).update_schema() as update:
+        update.rename_column("instrument_id", "subject").move_first("bin_index")
+    late = arrow_table(PROFILE, [{"instrument_id": "C.X", "event_date": DAY, "bin_index": 2}])
+    names = ["subject" if name == "instrument_id" else name for name in late.column_names]
+    load(settings, PROFILE).append(late.rename_columns(names))
+    if not is_local:
+        monkeypatch.setattr(batch, "local_path", lambda location: None)
+    with open_batch(pin_current(settings, PROFILE), PROFILE, [DAY], threads=1) as rows:
+        found = rows.rows("SELECT subject, bin_index FROM batch ORDER BY ALL")
+        assert next(iter(rows.columns)) == rows.connection.sql("FROM batch").columns[0] == "bin_index"
+    assert found == [("A.X", 1), ("B.X", 1), ("C.X", 2)]

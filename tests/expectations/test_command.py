@@ -12,7 +12,8 @@ import pytest
 from expectations.command import audit_main
 from lakehouse.config.settings import Settings, read_settings
 from lakehouse.errors import AuditFailedError, BadInputError
-from lakehouse.lake.catalog import load, migrate, read_log
+from lakehouse.lake.catalog import load, read_log
+from lakehouse.lake.migration import migrate
 from lakehouse.lake.schema import arrow_table
 from lakehouse.tables import find_table
 from lakehouse.tables.logs import CHECK_RESULTS, RUNS

@@ -19,6 +19,7 @@ from expectations.queries import failed_rows_query
 from expectations.rules import FactRule, Suite
 from lakehouse.lake.schema import arrow_table
 from lakehouse.tables import TABLES, Table, find_table
+from lakehouse.tables.manifest import BRONZE_FILES
 
 by_table = pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.table.identifier)
 Verdicts = dict[str, tuple[bool, Any]]
@@ -99,6 +100,17 @@ def test_judge_rule_fails_broken_rows_of_which_spark_finds_and_queries_show_as_m
     assert {name: shown[name] for name in over_rows} == {name: measured.failed[name] for name in over_rows}
     # SQL never finds a null in a list: keys that hold one are counted, and shown by the not-null rules.
     assert all(0 < shown[name] <= measured.failed[name] for name in shown)
+
+
+def test_failed_rows_query_shows_keys_with_a_null_that_is_allowed(make_good: Callable[..., Any]) -> None:
+    suite = suite_for(BRONZE_FILES)
+    undated = make_good(BRONZE_FILES) | {"dataset": "images", "delivery_date": None}
+    database = database_with(BRONZE_FILES, [undated, undated, undated | {"delivery_part": "labels"}])
+    for name in ("key_unique", "one_accepted_file_per_delivery"):
+        rule = suite.find(name)
+        assert rule is not None
+        rows = database.sql(failed_rows_query(rule, BRONZE_FILES, (), "run") or "").to_arrow_table().to_pylist()
+        assert [(row["delivery_date"], row["delivery_part"]) for row in rows] == [(None, "x"), (None, "x")]
 
 
 def counted_by_spark(suite: Suite, frame: DataFrame) -> dict[str, int]:

@@ -16,8 +16,9 @@ from expectations.pages import build_index
 from expectations.queries import failed_rows_query
 from expectations.report import AuditReport, CheckResult, Sample
 from lakehouse.config.settings import Settings, read_settings
-from lakehouse.lake.catalog import append_log, migrate
+from lakehouse.lake.catalog import append_log
 from lakehouse.lake.connection import open_catalog
+from lakehouse.lake.migration import migrate
 from lakehouse.lake.schema import arrow_table
 from lakehouse.slices import UNDATED, Slice
 from lakehouse.tables import find_table

@@ -24,8 +24,9 @@ from lakehouse.docs import dictionary
 from lakehouse.docs import settings as settings_page
 from lakehouse.install import fetch_parts, jars, stack_parts
 from lakehouse.install.stack_parts import Part
-from lakehouse.lake.catalog import append_log, migrate
+from lakehouse.lake.catalog import append_log
 from lakehouse.lake.connection import open_catalog
+from lakehouse.lake.migration import migrate
 from lakehouse.lake.schema import arrow_table
 from lakehouse.queries.statements import read_sql_files
 from lakehouse.tables import TABLES

@@ -39,7 +39,7 @@ def test_format_slices_is_read_back_by_parse_slices(days, text):
         pytest.param(
             [UNDATED, date(2024, 8, 8), "mnist"],
             "2024-08-08,-,mnist",
-            "2024-08-08,mnist, deliveries without a day",
+            "2024-08-08,mnist",
             id="all kinds",
         ),
     ],

@@ -24,7 +24,8 @@ import pyarrow as pa
 import pytest
 
 from lakehouse.config.settings import Settings, read_settings
-from lakehouse.lake.catalog import load, require_tables
+from lakehouse.lake.catalog import load
+from lakehouse.lake.migration import require_tables
 from lakehouse.lake.schema import arrow_schema
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY, LAGS, ROLLING_HOURS
 from ml.config import config_files

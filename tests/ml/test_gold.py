@@ -1,12 +1,14 @@
 from datetime import date, datetime
 
-import pyarrow as pa
+import polars as pl
 import pytest
+from pyiceberg.types import IntegerType
 
 from lakehouse.config.settings import read_settings
 from lakehouse.errors import BadInputError
 from lakehouse.lake.catalog import load
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY
+from ml import gold
 from ml.gold import Pin, RowFilter, choose_snapshot, in_order, read_gold
 from ml.pins import pin, tag_name
 
@@ -83,6 +85,35 @@ def test_choose_snapshot_takes_main_or_a_point_in_time(pinned, hours):
         choose_snapshot(settings, GOLD_LOAD_HOURLY, "x")
 
 
+@pytest.mark.parametrize("piece_bytes", [2**30, 5000])
+def test_rows_have_the_types_nulls_and_order_that_pyiceberg_reads(pinned, monkeypatch, piece_bytes):
+    settings, _, where = pinned
+    monkeypatch.setattr(gold, "PIECE_BYTES", piece_bytes)  # 240 hours in one piece, or in many
+    rows = read_gold(settings, where, None, RowFilter())
+    expected = load(settings, GOLD_LOAD_HOURLY).scan().to_arrow()
+    expected = expected.sort_by([(name, "ascending") for name in GOLD_LOAD_HOURLY.primary_key])
+    assert rows.schema.equals(expected.schema)
+    assert rows.equals(expected)
+    assert rows.column("load_kw_lag_168").null_count == 168
+    assert {column.num_chunks for column in rows.columns} == {1}
+
+
+def test_snapshot_from_before_a_column_was_added_is_read_without_it_and_refused_with_it(pinned):
+    settings, frame, where = pinned
+    with load(settings, GOLD_LOAD_HOURLY).update_schema() as change:
+        change.delete_column("month")
+    with load(settings, GOLD_LOAD_HOURLY).update_schema() as change:
+        change.add_column("month", IntegerType())  # a field of its own: not the one that the snapshot has
+    assert (
+        read_gold(settings, where, ("load_kw",), RowFilter()).column("load_kw").to_pylist()
+        == frame["load_kw"].to_list()
+    )
+    assert "month" not in read_gold(settings, where, None, RowFilter()).column_names
+    expected = rf"^gold\.load_hourly has no column month at snapshot {where.snapshot_id}; choose a snapshot that was "
+    with pytest.raises(BadInputError, match=expected):
+        read_gold(settings, where, ("load_kw", "month"), RowFilter())
+
+
 @pytest.mark.parametrize(
     ("keys", "numbers", "is_copied"),
     [
@@ -93,12 +124,12 @@ def test_choose_snapshot_takes_main_or_a_point_in_time(pinned, hours):
     ],
 )
 def test_in_order_sorts_what_is_not_sorted(keys, numbers, is_copied):
-    rows = pa.table({"key": pa.array(keys, pa.string()), "number": pa.array(numbers, pa.int64())})
+    rows = pl.DataFrame({"key": keys, "number": numbers}, {"key": pl.String, "number": pl.Int64})
     found = in_order(rows, ["key"])
-    assert found.to_pydict() == {"key": sorted(keys), "number": sorted(numbers)}
-    assert (found is not rows) is (is_copied or not keys)
+    assert found.to_dict(as_series=False) == {"key": sorted(keys), "number": sorted(numbers)}
+    assert (found is not rows) is is_copied
 
 
 def test_in_order_sorts_by_several_keys():
-    rows = pa.table({"key": ["a", "a"], "number": [2, 1]})
-    assert in_order(rows, ["key", "number"]).to_pydict() == {"key": ["a", "a"], "number": [1, 2]}
+    rows = pl.DataFrame({"key": ["a", "a"], "number": [2, 1]})
+    assert in_order(rows, ["key", "number"]).to_dict(as_series=False) == {"key": ["a", "a"], "number": [1, 2]}

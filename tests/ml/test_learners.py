@@ -32,7 +32,7 @@ def examples():
     return Examples(("first", "second", "third"), times, times, features, targets)
 
 
-@pytest.mark.parametrize("model_type", HYPERPARAMETERS)
+@pytest.mark.parametrize("model_type", learners.KINDS)
 def test_learner_comes_back_from_its_text_bit_for_bit_and_is_repeatable(examples, tmp_path, model_type):
     chosen = HYPERPARAMETERS[model_type]
     texts, forecasts = [], []

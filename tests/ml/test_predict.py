@@ -8,7 +8,7 @@ import pytest
 from lakehouse.errors import BadInputError, ExitCode
 from lakehouse.tables.energy import GOLD_LOAD_FORECASTS
 from ml import predict
-from ml.predict import forecast_days, publish_forecasts, write_file
+from ml.predict import backtest_days, forecast_days, publish_forecasts, write_file
 
 MODEL = "household_power_lgbm"
 LAST = date(2007, 3, 1)  # generated hours end with this day
@@ -77,6 +77,11 @@ def test_equal_forecasts_are_one_file_named_after_its_sha256(tmp_path, forecasts
     assert not paths
     assert path.parent.name == hashlib.sha256(path.read_bytes()).hexdigest()
     assert [each.name for each in tmp_path.iterdir()] == [path.parent.name]
+
+
+def test_model_whose_forecasts_are_not_traded_has_no_backtest(training, run):
+    with pytest.raises(BadInputError, match=rf"^{MODEL} forecasts nothing that is traded; lakehouse predict"):
+        backtest_days(training.context, f"{MODEL}/1", [LAST], None)
 
 
 @pytest.mark.parametrize(("code", "kept"), [(ExitCode.DONE, 0), (ExitCode.UNAVAILABLE, 1)])

@@ -1,10 +1,12 @@
 import json
 
 import pytest
+from pyiceberg.types import IntegerType, TimestampType
 
 from lakehouse.errors import BadInputError
 from lakehouse.lake.catalog import load
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY
+from ml import reproduce
 from ml.pins import model_tags
 from ml.reconcile import reconcile_tags
 from ml.reproduce import train_again
@@ -40,8 +42,6 @@ def test_version_is_reproduced_without_difference_after_gold_changed_and_expired
 
 
 def test_other_data_or_seed_is_seen_as_a_difference(training, monkeypatch):
-    from ml import reproduce
-
     honest = reproduce.fit_into
 
     def other_seed(folder, config, rows, say):
@@ -54,6 +54,32 @@ def test_other_data_or_seed_is_seen_as_a_difference(training, monkeypatch):
     assert found.metrics["rmse_kw_h1"] > 0
     assert found.files_differ == ("h1.txt", "h24.txt", "model.json")
     assert found.lines()[-1] == "not reproduced"
+
+
+def test_notes_say_what_changed_since_and_nothing_of_what_was_not_recorded_then(training, monkeypatch):
+    now = reproduce.environment()
+    monkeypatch.setattr(reproduce, "environment", lambda: {**now, "numpy": "0.0", "of-today": "1.0"})
+    run = training.run(training.context.client.get_model_version(MODEL, "1").run_id)
+    assert reproduce.explain(training.context, run)[-1] == f"environment: numpy {now['numpy']} -> 0.0"
+
+
+def test_version_is_reproduced_from_a_tag_of_before_columns_that_it_does_not_need(training):
+    bring_back = training.keep()
+    for name, kind in (
+        ("month", IntegerType()),
+        ("available_at", TimestampType()),
+    ):  # nobody's, and one that checks read
+        with load(training.settings, GOLD_LOAD_HOURLY).update_schema() as change:
+            change.delete_column(name)
+        with load(training.settings, GOLD_LOAD_HOURLY).update_schema() as change:
+            change.add_column(name, kind)
+    try:
+        assert train_again(training.context, MODEL, 1).is_equal
+        as_of = training.run(training.context.client.get_model_version(MODEL, "1").run_id).pin.snapshot_id
+        with pytest.raises(BadInputError, match=r"^gold\.load_hourly has no column available_at at snapshot"):
+            training.train(step="prepare", as_of=str(as_of))
+    finally:
+        bring_back()
 
 
 def test_version_that_is_not_there_is_named(training):

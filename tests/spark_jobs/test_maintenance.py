@@ -12,7 +12,8 @@ import pytest
 
 from lakehouse.config.settings import read_settings
 from lakehouse.errors import BadInputError, ExitCode
-from lakehouse.lake.catalog import append_log, load, read_log, require_tables
+from lakehouse.lake.catalog import append_log, load, read_log
+from lakehouse.lake.migration import require_tables
 from lakehouse.tables.finance import BRONZE_TRADES
 from lakehouse.tables.logs import CHECK_RESULTS, RUNS
 from ml.pins import pin

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from lakehouse.config.settings import Settings, read_settings
-from lakehouse.lake.catalog import migrate
 from lakehouse.lake.connection import open_catalog
+from lakehouse.lake.migration import migrate
 from lakehouse.lake.schema import arrow_table
 from lakehouse.queries.embedded import open_query
 from lakehouse.queries.statements import find_sql_file

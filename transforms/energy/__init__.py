@@ -1,1 +1,1 @@
-"""Meter readings, from lines of files to hourly load with features."""
+"""Meter readings: lines to readings, gaps, hours and features of load, as pure functions."""

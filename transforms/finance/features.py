@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from lakehouse.tables.finance import GOLD_TICK_FEATURES
-from transforms.finance.indicators import FEATURES, State, compute_features, decode_state, encode_state
+from transforms.finance.indicators import State, compute_features, decode_state, encode_state
 
 BAR_COLUMNS = ("instrument_id", "event_date", "bar_start", "close", "volume", "minutes_since_open", "is_filled")
 """What is read of a bar."""
@@ -46,7 +46,7 @@ def features_of_instrument(bars: pl.DataFrame, carry: Carry | None) -> pl.DataFr
     close, volume = (to_doubles(bars[name]) for name in ("close", "volume"))
     features, state = compute_features(close, volume, decode_state(carry.numbers) if carry else State())
     carries = pl.Series([*[None] * (len(bars) - 1), encode_state(state)], dtype=pl.List(pl.Float64))
-    computed = {name: pl.Series(features[name]).fill_nan(None) for name in FEATURES}
+    computed = {name: pl.Series(values).fill_nan(None) for name, values in features.items()}
     columns = bars.with_columns(close=pl.Series(close), volume=pl.Series(volume), _carry=carries, **computed)
     return columns.select(GOLD_TICK_FEATURES.digest_columns)
 

@@ -27,11 +27,6 @@ HISTORY = 49
 """Closes kept: with the new bar they fill the longest window, sma_50."""
 VOLUME_HISTORY = 29
 
-FEATURES = (
-    *("log_return", "sma_20", "sma_50", "ema_12", "ema_26", "macd", "macd_signal", "macd_histogram", "rsi_14"),
-    *("bollinger_upper", "bollinger_lower", "realized_volatility_30", "volume_zscore_30"),
-)
-
 
 @dataclass(frozen=True)
 class Recursion:
@@ -82,7 +77,8 @@ def decode_state(carry: Sequence[float]) -> State:
 def compute_features(close: Series, volume: Series, state: State) -> tuple[dict[str, Series], State]:
     """Compute every feature of the bars after `state`; NaN where there are too few bars before.
 
-    Bars are one instrument's, in order and without a gap. Returns the columns of FEATURES and the state after the last.
+    Bars are one instrument's, in order and without a gap. Returns the declared columns of gold.tick_features that are
+    not the bar's own, by name, and the state after the last bar.
     """
     closes = np.concatenate((np.array(state.closes), close))
     volumes = np.concatenate((np.array(state.volumes), volume))
@@ -101,7 +97,7 @@ def compute_features(close: Series, volume: Series, state: State) -> tuple[dict[
         "realized_volatility_30": np.sqrt(rolling_sum(returns * returns, 30)),
         "volume_zscore_30": (volumes - rolling_sum(volumes, 30) / 30) / volume_deviation,
     }
-    features = {name: columns[name][len(columns[name]) - len(close) :] for name in FEATURES}
+    features = {name: values[len(values) - len(close) :] for name, values in columns.items()}
     state_after = State(tuple(closes[-HISTORY:].tolist()), tuple(volumes[-VOLUME_HISTORY:].tolist()), recursion)
     return features, state_after
 

@@ -71,7 +71,7 @@ def test_the_dialect_reads_every_line(landing):
 
     source = PowerReadings(user_dialects(str(landing), read_settings({})))
     claim = source.claim(ARCHIVE)
-    assert (claim.instrument_id, claim.dialects[0].name) == ("household.GENERATED", "generated_household")
+    assert (claim.subject, claim.dialects[0].name) == ("household.GENERATED", "generated_household")
     rows = list(source.read((landing / ARCHIVE).read_bytes(), claim))
     assert sum(len(part.lines) for part in rows) == DAYS * 1440 + 2
     assert sum(part.ts_event.null_count for part in rows) == 1

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
-from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table as IcebergTable
 from sqlalchemy.exc import OperationalError
@@ -15,8 +13,7 @@ from sqlalchemy.exc import OperationalError
 from lakehouse.config.settings import read_settings
 from lakehouse.errors import BadInputError, UnavailableError
 from lakehouse.lake import catalog
-from lakehouse.lake.catalog import append_log, load, migrate, read_log, require_tables
-from lakehouse.lake.connection import open_catalog
+from lakehouse.lake.catalog import append_log, load, read_log
 from lakehouse.lake.history import (
     RUN_KEY,
     SLICE_KEYS,
@@ -27,8 +24,8 @@ from lakehouse.lake.history import (
     rows_per_slice,
     slice_fingerprints,
 )
-from lakehouse.lake.schema import arrow_table, partition_spec
-from lakehouse.tables import TABLES, Column
+from lakehouse.lake.migration import require_tables
+from lakehouse.lake.schema import arrow_table
 from lakehouse.tables.finance import GOLD_INSTRUMENTS, GOLD_RETURN_CORRELATIONS_1D
 from lakehouse.tables.logs import RUNS
 from lakehouse.tables.vision import GOLD_IMAGE_CLASS_COUNTS
@@ -60,56 +57,6 @@ def publish(settings, day, pairs, key):
         overwrite_filter=f"event_date = '{day}'",
         snapshot_properties={SLICES: str(day), SLICE_KEYS: f"{day}={key}", RUN_KEY: f"run-{key}"},
     )
-
-
-def test_migrate_makes_every_declared_table_once(settings):
-    assert migrate(settings) == [f"made {table.identifier}" for table in TABLES]
-    assert migrate(settings) == []
-    for table in TABLES:
-        iceberg = load(settings, table)
-        assert [field.name for field in iceberg.schema().fields] == list(table.column_names)
-        assert iceberg.spec().fields == partition_spec(table).fields
-        assert iceberg.location() == f"{settings.warehouse_uri}/{table.layer}/{table.name}"
-
-
-def test_migrate_adds_a_declared_column_and_keeps_rows(settings, monkeypatch):
-    require_tables(settings, [RUNS])
-    append_log(settings, RUNS, [run_row("r1")])
-    wider = replace(RUNS, columns=(*RUNS.columns, Column("host", "string", "Where it ran.", nullable=True)))
-    with pytest.raises(BadInputError, match=r"^ops\.runs lacks host; run `lakehouse migrate` once$"):
-        require_tables(settings, [wider])
-    monkeypatch.setattr(catalog, "TABLES", (wider,))
-    assert migrate(settings) == ["added host to ops.runs"]
-    require_tables(settings, [wider])
-    append_log(settings, wider, [run_row("r2", host="a")])
-    assert read_log(settings, wider).select(["run_id", "host"]).to_pylist() == [
-        {"run_id": "r1", "host": None},
-        {"run_id": "r2", "host": "a"},
-    ]
-
-
-def test_require_tables_refuses_a_column_of_another_type(settings):
-    require_tables(settings, [RUNS])
-    columns = tuple(replace(c, type="string") if c.name == "seconds" else c for c in RUNS.columns)
-    with pytest.raises(BadInputError) as caught:
-        require_tables(settings, [replace(RUNS, columns=columns)])
-    assert str(caught.value) == (
-        "ops.runs.seconds is double in the table and string in the declaration; only added columns can be migrated: "
-        "give the changed column a new name"
-    )
-
-
-def test_a_namespace_that_another_process_makes_at_once_is_taken_as_it_is(settings, monkeypatch):
-    open_catalog(settings).create_namespace(RUNS.layer)
-    exists, asked = SqlCatalog.namespace_exists, []
-
-    def not_yet(opened, name):
-        asked.append(name)
-        return len(asked) > 1 and exists(opened, name)  # at first as before the other's commit
-
-    monkeypatch.setattr(SqlCatalog, "namespace_exists", not_yet)
-    require_tables(settings, [RUNS])
-    assert load(settings, RUNS).current_snapshot() is None
 
 
 def test_load_of_a_missing_table_says_who_makes_it(settings):
@@ -187,10 +134,10 @@ def test_last_replacements_are_those_of_main_newest_first(settings):
     newest = iceberg.current_snapshot().snapshot_id
     last = last_replacements(iceberg)
     assert last[MONDAY] == Replacement("run-k3", "k3", newest)
-    assert (last[TUESDAY].run_key, last[TUESDAY].day_key) == ("run-k2", "k2")
+    assert (last[TUESDAY].run_key, last[TUESDAY].slice_key) == ("run-k2", "k2")
     assert set(last) == {MONDAY, TUESDAY}
     assert rows_per_slice(iceberg, "event_date") == {MONDAY: 1, TUESDAY: 2}
-    assert published_slices(iceberg, "event_date") == [MONDAY, TUESDAY]
+    assert published_slices(iceberg, "event_date") == (MONDAY, TUESDAY)
 
 
 def replace_set(settings, name, images, key):
@@ -213,9 +160,9 @@ def test_sets_are_replaced_counted_and_told_apart_by_name(settings):
     replace_set(settings, "mnist", [6], "k3")
     iceberg = load(settings, GOLD_IMAGE_CLASS_COUNTS)
     last = last_replacements(iceberg)
-    assert {name: last[name].day_key for name in last} == {"mnist": "k3", "cifar10": "k2"}
+    assert {name: last[name].slice_key for name in last} == {"mnist": "k3", "cifar10": "k2"}
     assert rows_per_slice(iceberg, "dataset") == {"mnist": 1, "cifar10": 1}
-    assert published_slices(iceberg, "dataset") == ["cifar10", "mnist"]
+    assert published_slices(iceberg, "dataset") == ("cifar10", "mnist")
     second = slice_fingerprints(iceberg, "dataset", ["mnist", "cifar10", "digits"])
     assert set(first) == set(second) == {"mnist", "cifar10"}
     assert (second["cifar10"] == first["cifar10"], second["mnist"] == first["mnist"]) == (True, False)
@@ -231,7 +178,7 @@ def test_rows_per_day_of_a_table_that_was_emptied_are_none(settings):
     publish(settings, MONDAY, [("a", "b")], "k1")
     publish(settings, MONDAY, [], "k2")  # as where no row was rejected
     assert rows_per_slice(load(settings, CORRELATIONS), "event_date") == {}
-    assert last_replacements(load(settings, CORRELATIONS))[MONDAY].day_key == "k2"
+    assert last_replacements(load(settings, CORRELATIONS))[MONDAY].slice_key == "k2"
 
 
 def test_day_fingerprints_change_with_their_day_alone_and_survive_expiry(settings):

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from lakehouse.config.settings import read_settings
-from lakehouse.lake.catalog import load, migrate
+from lakehouse.lake.catalog import load
 from lakehouse.lake.counts import count_by
+from lakehouse.lake.migration import migrate
 from lakehouse.lake.schema import arrow_table
 from lakehouse.tables.finance import GOLD_INSTRUMENTS
 

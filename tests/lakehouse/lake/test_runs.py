@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lakehouse.config.settings import read_settings
-from lakehouse.lake.catalog import append_log, migrate
+from lakehouse.lake.catalog import append_log
+from lakehouse.lake.migration import migrate
 from lakehouse.lake.runs import find_run
 from lakehouse.tables.logs import RUNS
 

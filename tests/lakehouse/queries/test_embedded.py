@@ -10,6 +10,7 @@ from lakehouse.config.settings import read_settings
 from lakehouse.errors import BadInputError
 from lakehouse.lake.as_of import resolve_snapshot
 from lakehouse.lake.connection import open_catalog
+from lakehouse.queries import embedded
 from lakehouse.queries.embedded import Reference, find_references, list_identifiers, open_query
 
 UTC_TIME = pa.timestamp("us", tz="UTC")
@@ -104,6 +105,31 @@ def test_query_gives_null_for_a_column_that_older_files_lack(settings, catalog):
         {"name": "new", "size": 7},
         {"name": "old", "size": None},
     ]
+
+
+@pytest.mark.parametrize("is_local", [True, False], ids=["files of this machine", "files of another store"])
+def test_query_reads_main_by_the_names_of_today_and_a_tag_by_those_of_its_time(
+    settings, catalog, is_local, monkeypatch
+):
+    table = catalog.create_table("silver.prints", SCHEMA)
+    table.append(prints("old"))
+    table.manage_snapshots().create_tag(table.current_snapshot().snapshot_id, "then").commit()
+    with table.update_schema() as update:
+        update.rename_column("name", "symbol").add_column("size", LongType()).move_first("name")
+    if not is_local:
+        monkeypatch.setattr(embedded, "local_path", lambda location: None)
+    # as long as nothing is published, main's snapshot is one from before the change
+    assert ask(settings, "SELECT symbol, size FROM silver.prints") == [{"symbol": "old", "size": None}]
+    assert ask(settings, "SELECT name FROM silver.prints", "then") == [{"name": "old"}]
+    new = prints("new").rename_columns(["day", "ts_event", "price", "symbol"])
+    table.append(new.append_column("size", pa.array([7], pa.int64())))
+    assert ask(settings, "SELECT symbol, size FROM silver.prints ORDER BY symbol") == [
+        {"symbol": "new", "size": 7},
+        {"symbol": "old", "size": None},
+    ]
+    assert ask(settings, "SELECT symbol FROM silver.prints WHERE symbol = 'old'") == [{"symbol": "old"}]
+    with open_query("SELECT * FROM silver.prints", settings) as reader:
+        assert reader.schema.names == ["symbol", "day", "ts_event", "price", "size"]
 
 
 def test_query_as_of_reads_tag_branch_snapshot_and_time(settings, catalog):

@@ -6,8 +6,8 @@ import pytest
 
 from lakehouse.config.settings import read_settings
 from lakehouse.errors import BadInputError
-from lakehouse.lake.catalog import create_if_missing, known_tables, migrate
 from lakehouse.lake.connection import open_catalog
+from lakehouse.lake.migration import create_if_missing, known_tables, migrate
 from lakehouse.tables import TABLES, find_table
 from lakehouse.tables.vision import gold_images
 

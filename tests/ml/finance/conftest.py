@@ -18,11 +18,12 @@ import pyarrow as pa
 import pytest
 
 from lakehouse.config.settings import Settings
-from lakehouse.lake.catalog import load, require_tables
+from lakehouse.lake.catalog import load
+from lakehouse.lake.migration import require_tables
 from lakehouse.lake.schema import arrow_schema
 from lakehouse.reference.instruments import describe_instrument, sessions
 from lakehouse.tables.finance import GOLD_TICK_FEATURES
-from transforms.finance.indicators import FEATURES, State, compute_features, encode_state
+from transforms.finance.indicators import State, compute_features, encode_state
 
 MODEL = "tick_gru"
 FIRST = date(2013, 10, 7)
@@ -107,7 +108,7 @@ def rows_of_instrument(ticks: Ticks) -> pa.Table:
         "bar_start": pa.array(minutes.astype("datetime64[us]")).cast(pa.timestamp("us", "UTC")),
         "close": close,
         "volume": volume,
-        **{name: pa.array(features[name], from_pandas=True) for name in FEATURES},
+        **{name: pa.array(values, from_pandas=True) for name, values in features.items()},
         "minutes_since_open": since,
         "is_filled": [False] * count,
         "_carry": pa.array([None] * (count - 1) + [encode_state(state)], pa.list_(pa.float64())),

@@ -7,7 +7,7 @@ import pytest
 from lakehouse.errors import BadInputError
 from lakehouse.lake.schema import arrow_schema
 from lakehouse.tables.finance import GOLD_TICK_FEATURES
-from ml.finance.config import PLAIN_FEATURES, RELATIVE_FEATURES
+from ml.finance.config import FEATURES
 from ml.finance.features import bar_returns, forward_log_returns, lay_out
 
 OPEN = datetime(2013, 10, 7, 13, 30, tzinfo=UTC)
@@ -93,10 +93,9 @@ def test_features_are_what_they_say_whatever_the_price():
         "macd_signal_ratio": 0.005, "macd_histogram_ratio": 0.005, "bollinger_position": 0.25,
         "bollinger_width": 8 / 49,
     }  # fmt: skip
-    names = (*PLAIN_FEATURES, *RELATIVE_FEATURES)
-    assert set(names) == set(expected)
-    bars = lay_out(table([row("A.USA", OPEN + timedelta(minutes=7), minute=7)]), names)
-    assert bars.features[0] == pytest.approx([expected[name] for name in names], rel=1e-6)
+    assert set(FEATURES) == set(expected)
+    bars = lay_out(table([row("A.USA", OPEN + timedelta(minutes=7), minute=7)]), FEATURES)
+    assert bars.features[0] == pytest.approx([expected[name] for name in FEATURES], rel=1e-6)
     assert bars.features.dtype == np.float32
     assert bars.features.flags.c_contiguous
 

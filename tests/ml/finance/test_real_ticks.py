@@ -6,7 +6,7 @@ import pytest
 
 from lakehouse.tables.finance import GOLD_TICK_FEATURES
 from ml.config import find_config
-from ml.finance import tick_gru
+from ml.finance.tick_gru import TickModel
 from ml.model_files import read_index
 
 QUICK = ("model_type=lightgbm", "hyperparameters.lightgbm.rounds=10", "split.folds=2", "backtest.random_draws=20")
@@ -27,11 +27,11 @@ def gold(spark, lakes, real_data, tmp_path_factory):
 
 
 def test_real_days_hold_no_leak_and_are_too_few_for_the_gate(gold, tmp_path):
-    config = find_config("tick_gru", QUICK)
-    tick_gru.check(config, gold)
-    tick_gru.train(config, gold, tmp_path, lambda line: None)
-    scored = tick_gru.score(config, gold, tmp_path)
-    metrics = tick_gru.evaluate(config, scored).metrics
+    model = TickModel(find_config("tick_gru", QUICK))
+    model.check(gold)
+    model.train(gold, tmp_path, lambda line: None)
+    scored = model.score(gold, tmp_path)
+    metrics = model.evaluate(scored).metrics
     # 390 bars a session and instrument; 59 before the first window and 10 after the last whole horizon are no test
     assert metrics["forecasts"] == 2 * (390 - 59 - 10)
     assert metrics["test_days"] == 1
@@ -43,8 +43,8 @@ def test_real_days_hold_no_leak_and_are_too_few_for_the_gate(gold, tmp_path):
 
 
 def test_rows_of_files_in_reverse_order_are_the_same_model(gold, tmp_path):
-    config = find_config("tick_gru", QUICK)
+    model = TickModel(find_config("tick_gru", QUICK))
     for name, rows in (("one", gold), ("other", gold.take(list(range(gold.num_rows))[::-1]))):
         (tmp_path / name).mkdir()
-        tick_gru.train(config, rows, tmp_path / name, lambda line: None)
+        model.train(rows, tmp_path / name, lambda line: None)
     assert read_index(tmp_path / "one") == read_index(tmp_path / "other")

@@ -6,7 +6,8 @@ import pyarrow.compute as pc
 import pytest
 
 from ml.config import find_config
-from ml.finance import features, scoring, tick_gru
+from ml.finance import features, scoring
+from ml.finance.tick_gru import TickModel
 from ml.gate import judge
 from ml.leakage import LeakError
 from ml.model_files import read_index
@@ -68,21 +69,21 @@ def strong(ticks):
 
 def measure(config, rows, folder):
     folder.mkdir()
-    tick_gru.train(config, rows, folder, lambda line: None)
-    scored = tick_gru.score(config, rows, folder)
-    evaluation = tick_gru.deflate(tick_gru.evaluate(config, scored), [])
+    TickModel(config).train(rows, folder, lambda line: None)
+    scored = TickModel(config).score(rows, folder)
+    evaluation = TickModel(config).deflate(TickModel(config).evaluate(scored), [])
     return evaluation.metrics, judge(config, evaluation, scored)
 
 
 def forecasts_of(config, rows, folder):
-    return tick_gru.score(config, rows, folder).column("forecast").to_numpy(zero_copy_only=False)
+    return TickModel(config).score(rows, folder).column("forecast").to_numpy(zero_copy_only=False)
 
 
 @pytest.mark.parametrize("strength", PROOF)
 def test_gate_says_of_each_strength_of_planted_signal_what_was_expected(ticks, quick, tmp_path, strength):
     drift_bps, expected = PROOF[strength]
     rows = ticks.rows([ticks.generated(DAYS, drift_bps)])
-    tick_gru.check(quick(), rows)
+    TickModel(quick()).check(rows)
     metrics, verdict = measure(quick(), rows, tmp_path / "model")
     assert {demand.words.split()[0]: demand.is_met for demand in verdict.demands} == expected
     assert verdict.is_passed == all(expected.values())
@@ -117,7 +118,7 @@ def test_feature_that_the_code_takes_from_one_bar_later_is_a_leak(quick, strong,
 
     monkeypatch.setattr(features, "feature", from_the_future)
     with pytest.raises(LeakError, match=rf"^feature {name} at .* changes when everything from .* on is hidden"):
-        tick_gru.check(quick(), strong)
+        TickModel(quick()).check(strong)
 
 
 def test_column_of_gold_from_one_bar_later_is_a_leak(quick, strong):
@@ -125,7 +126,7 @@ def test_column_of_gold_from_one_bar_later_is_a_leak(quick, strong):
     shifted = pa.array([*column[1:], None], pa.float64())
     planted = strong.set_column(strong.schema.get_field_index("log_return"), "log_return", shifted)
     with pytest.raises(LeakError, match=r"^column log_return of GENA\.USA is .*, or from the future$"):
-        tick_gru.check(quick(), planted)
+        TickModel(quick()).check(planted)
 
 
 def test_order_of_the_rows_makes_no_difference(ticks, quick, tmp_path):
@@ -135,8 +136,8 @@ def test_order_of_the_rows_makes_no_difference(ticks, quick, tmp_path):
     found = []
     for name, given in (("one", rows), ("other", backwards)):
         (tmp_path / name).mkdir()
-        tick_gru.train(config, given, tmp_path / name, lambda line: None)
-        found.append(tick_gru.score(config, given, tmp_path / name))
+        TickModel(config).train(given, tmp_path / name, lambda line: None)
+        found.append(TickModel(config).score(given, tmp_path / name))
     assert read_index(tmp_path / "one") == read_index(tmp_path / "other")
     assert found[0].equals(found[1])
 
@@ -150,13 +151,13 @@ def test_model_and_scaling_do_not_depend_on_the_test_days(ticks, quick, tmp_path
     )
     for name, given in (("one", known), ("other", changed)):
         (tmp_path / name).mkdir()
-        tick_gru.train(quick(), ticks.rows([given]), tmp_path / name, lambda line: None)
+        TickModel(quick()).train(ticks.rows([given]), tmp_path / name, lambda line: None)
     assert read_index(tmp_path / "one") == read_index(tmp_path / "other")
 
 
 def test_forecast_of_a_bar_does_not_depend_on_later_bars(quick, strong, tmp_path):
     (tmp_path / "model").mkdir()
-    tick_gru.train(quick(), strong, tmp_path / "model", lambda line: None)
+    TickModel(quick()).train(strong, tmp_path / "model", lambda line: None)
     whole = forecasts_of(quick(), strong, tmp_path / "model")
     cut = 4000
     shorter = scoring.score_days(quick(), strong.slice(0, cut), tmp_path / "model", strong["event_date"][0].as_py())
@@ -184,33 +185,26 @@ def test_every_model_type_learns_a_signal_and_comes_back_from_its_files(quick, s
     )
     seeded = quick(f"model_type={model_type}", *chosen, "seed=2")
     (tmp_path / "seeded").mkdir()
-    tick_gru.train(seeded, strong, tmp_path / "seeded", lambda line: None)
+    TickModel(seeded).train(strong, tmp_path / "seeded", lambda line: None)
     assert read_index(tmp_path / "seeded")["files"] != read_index(tmp_path / "one")["files"]
 
 
 def test_served_window_is_forecast_as_its_bar_was(quick, strong, tmp_path):
-    import json
-
-    from ml.model_files import INDEX, write_index
-    from ml.served import CONFIG
-
     folder = tmp_path / "model"
     folder.mkdir()
-    tick_gru.train(quick(), strong, folder, lambda line: None)
-    facts = json.loads((folder / INDEX).read_text())
-    write_index(folder, {**facts, CONFIG: json.loads(quick().as_json())})
-    asked = tick_gru.example(quick(), strong)
+    TickModel(quick()).train(strong, folder, lambda line: None)
+    asked = TickModel(quick()).example(strong)
     assert asked.num_columns == 20 * 5
-    answer = tick_gru.predict_features(folder, asked).column("forecast_log_return").to_pylist()
+    answer = TickModel(quick()).predict_features(folder, asked).column("forecast_log_return").to_pylist()
     assert answer == [forecasts_of(quick(), strong, folder)[-1]]
 
 
 def test_backtest_of_days_says_what_the_version_was_trained_on(quick, strong, tmp_path):
     (tmp_path / "model").mkdir()
-    tick_gru.train(quick(), strong, tmp_path / "model", lambda line: None)
+    TickModel(quick()).train(strong, tmp_path / "model", lambda line: None)
     days = pc.unique(strong.column("event_date")).to_pylist()
-    lines = tick_gru.backtest(quick(), strong, tmp_path / "model", days[-2], days[-1])
+    lines = TickModel(quick()).backtest(strong, tmp_path / "model", days[-2], days[-1])
     assert "test_days 2.0000" in lines
     assert not [line for line in lines if line.startswith("beware")]
-    lines = tick_gru.backtest(quick(), strong, tmp_path / "model", days[0], days[-1])
+    lines = TickModel(quick()).backtest(strong, tmp_path / "model", days[0], days[-1])
     assert lines[-1].startswith("beware: the version was trained on ")

@@ -1,7 +1,6 @@
 """Tick models through the common steps: registered only past the gate, deflated by what was tried, reproduced."""
 
 import sys
-from dataclasses import replace
 from datetime import date
 
 import pyarrow.compute as pc
@@ -11,8 +10,6 @@ from lakehouse import cli
 from lakehouse.config.settings import settings
 from lakehouse.errors import BadInputError
 from lakehouse.tables.finance import GOLD_TICK_PREDICTIONS
-from ml import predict
-from ml.finance import tick_gru
 from ml.gate import GateFailedError
 from ml.predict import backtest_days, forecast_days
 from ml.reproduce import train_again
@@ -141,9 +138,3 @@ def test_network_goes_through_the_steps_and_is_reproduced(training, run):
     assert found.files_differ == ()
     rows = forecast_days(training.context, made, 2, [LAST], None)
     assert pc.is_finite(rows["forecast_log_return"]).to_pylist() == [True] * 371
-
-
-def test_model_whose_forecasts_are_not_traded_has_no_backtest(training, run, monkeypatch):
-    monkeypatch.setattr(predict, "find_model", lambda config: replace(tick_gru.MODEL, backtest=None))
-    with pytest.raises(BadInputError, match=r"^tick_gru forecasts nothing that is traded; lakehouse predict"):
-        backtest_days(training.context, f"{MODEL}/1", [LAST], None)

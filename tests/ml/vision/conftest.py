@@ -16,7 +16,8 @@ import pyarrow as pa
 import pytest
 
 from lakehouse.config.settings import Settings, read_settings
-from lakehouse.lake.catalog import load, require_tables
+from lakehouse.lake.catalog import load
+from lakehouse.lake.migration import require_tables
 from lakehouse.lake.schema import arrow_schema
 from lakehouse.tables.vision import gold_images
 

@@ -8,12 +8,13 @@ import pytest
 
 from lakehouse.errors import BadInputError
 from ml import config as configs
-from ml.config import find_config, read_config
+from ml.config import DataChecks, find_config, read_config
 from ml.gate import GateFailedError
 from ml.leakage import LeakError
 from ml.registry import download_model
 from ml.reproduce import train_again
-from ml.vision.image_cnn import check
+from ml.steps import check_size_and_age
+from ml.vision.image_cnn import ImageModel
 
 MODEL = "digits_cnn"
 
@@ -99,10 +100,10 @@ def test_served_model_classifies_as_the_run_did(gallery, run):
     import mlflow.pyfunc
 
     from ml.gold import read_gold
-    from ml.vision.image_cnn import MODEL as CODE
 
     served = mlflow.pyfunc.load_model(f"models:/{MODEL}@champion")
-    rows = read_gold(gallery.settings, run.pin, CODE.columns(run.config), CODE.row_filter(run.config))
+    model = ImageModel(run.config)
+    rows = read_gold(gallery.settings, run.pin, model.columns(), model.row_filter())
     answers = served.predict(rows.filter(pa.compute.field("split") == "test").select(["pixels"]).to_pandas())
     path = gallery.context.client.download_artifacts(run.run_id, "predictions.parquet")
     scored = pa.parquet.read_table(path)
@@ -178,7 +179,14 @@ def test_check_refuses_images_that_would_mislead(images, change, error, words):
     pixels, labels = checkered(2, 4, 4, 1, 6, 1)
     rows = images.rows("s", {"train": (pixels[:4], labels[:4]), "test": (pixels[4:], labels[4:])})
     with pytest.raises(error, match=words):
-        check(find_config(MODEL), change(rows))
+        ImageModel(find_config(MODEL)).check(change(rows))
+
+
+def test_age_of_images_is_refused_where_a_configuration_asks_for_it():
+    data = DataChecks(minimum_rows=1, maximum_age_days=3)
+    config = find_config(MODEL).model_copy(update={"data": data})
+    with pytest.raises(BadInputError, match=r"^rows of gold\.digits_images have no time; expected data\.maximum_age_"):
+        check_size_and_age(config, pa.table({"label": [1]}))
 
 
 @pytest.mark.parametrize(

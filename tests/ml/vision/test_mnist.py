@@ -8,7 +8,7 @@ from ml.config import find_config
 from ml.gate import GateFailedError, judge
 from ml.model import Evaluation
 from ml.torch_runtime import require_torch
-from ml.vision.image_cnn import score, train
+from ml.vision.image_cnn import ImageModel
 
 PART = r"validation images 399\.0000 >= 5000\.0"
 
@@ -16,9 +16,9 @@ PART = r"validation images 399\.0000 >= 5000\.0"
 def test_mnist_reaches_98_percent_in_one_epoch(images, real_data, tmp_path):
     require_torch(lambda line: None)
     rows = images.rows("mnist", images.mnist(real_data))
-    config = find_config("mnist_cnn", ["epochs=1", "resources.device=cpu"])
-    train(config, rows, tmp_path, lambda line: None)
-    scored = score(config, rows, tmp_path)
+    model = ImageModel(find_config("mnist_cnn", ["epochs=1", "resources.device=cpu"]))
+    model.train(rows, tmp_path, lambda line: None)
+    scored = model.score(rows, tmp_path)
     assert scored.num_rows == 10_000
     assert 1 - scored.column("loss").to_numpy().mean() >= 0.98
     assert (

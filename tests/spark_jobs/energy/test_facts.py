@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from lakehouse.lake.catalog import load, require_tables
+from lakehouse.lake.catalog import load
+from lakehouse.lake.migration import require_tables
 from lakehouse.lake.scans import pin_current
 from lakehouse.lake.schema import arrow_schema
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY, SILVER_POWER_READINGS

@@ -21,7 +21,7 @@ def entry(sha256, verdict="accepted", reason=None, day=DAY, **values):
         "delivery_date": day,
         "dataset": "trades",
         "source": "binance_trades",
-        "instrument_id": "BTCUSDT.BINANCE",
+        "subject": "BTCUSDT.BINANCE",
         "delivery_part": "",
         "source_file": f"{sha256[0]}.zip",
         "source_sha256": sha256,
@@ -29,6 +29,8 @@ def entry(sha256, verdict="accepted", reason=None, day=DAY, **values):
         "rows": 0 if verdict == "quarantined" else 3,
         "first_ts_event": None,
         "last_ts_event": None,
+        "first_interval_start": None,
+        "last_interval_start": None,
         "event_dates": () if verdict == "quarantined" else (day,),
         "verdict": verdict,
         "reason": reason,
@@ -64,8 +66,8 @@ def test_is_settled_same_bytes_on_another_day_are_another_delivery():
 
 def test_is_settled_same_bytes_for_another_instrument_are_another_delivery():
     delivered = entry(A)
-    assert is_settled([delivered], A, DAY, {A}, False, instrument_id=delivered.instrument_id)
-    assert not is_settled([delivered], A, DAY, {A}, False, instrument_id="OTHER.BINANCE")
+    assert is_settled([delivered], A, DAY, {A}, False, subject=delivered.subject)
+    assert not is_settled([delivered], A, DAY, {A}, False, subject="OTHER.BINANCE")
 
 
 def test_is_settled_file_whose_content_names_the_days_is_known_by_its_bytes():
@@ -101,7 +103,7 @@ def test_merge_refuses_twins_in_one_landing_even_to_replace(is_replacing):
 
 
 def test_merge_supersedes_the_old_delivery_and_keeps_the_day_s_other_rows():
-    other = entry(C, instrument_id="ETHUSDT.BINANCE")
+    other = entry(C, subject="ETHUSDT.BINANCE")
     broken = entry("d" * 64, "quarantined", "not a zip")
     elsewhere = entry("e" * 64, day=date(2024, 8, 9))
     merged = merge([entry(A), other, broken, elsewhere], [entry(B)], is_replacing=True)

@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 from pyspark.sql import functions as F
 
-from lakehouse.lake.catalog import load, migrate
+from lakehouse.lake.catalog import load
 from lakehouse.lake.history import rows_per_slice, slice_fingerprints
+from lakehouse.lake.migration import migrate
 from lakehouse.lake.schema import arrow_table
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY
 from spark_jobs.engine.files import write_rows

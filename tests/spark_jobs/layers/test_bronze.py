@@ -73,13 +73,15 @@ def test_bronze_keeps_lines_as_the_file_has_them_and_describes_the_delivery(lake
             "delivery_date": DAY,
             "dataset": "trades",
             "source": "binance_trades",
-            "instrument_id": "BTCUSDT.BINANCE",
+            "subject": "BTCUSDT.BINANCE",
             "delivery_part": "",
             "_source_file": "BTCUSDT/BTCUSDT-trades-2024-08-08.zip",
             "bytes": path.stat().st_size,
             "rows": 4,
             "first_ts_event": datetime(2024, 8, 8, 23, 59, 59, 999000, tzinfo=UTC),
             "last_ts_event": datetime(2024, 8, 9, 0, 0, 0, 1000, tzinfo=UTC),
+            "first_interval_start": None,
+            "last_interval_start": None,
             "event_dates": [DAY, NEXT_DAY],
             "verdict": "accepted",
             "reason": None,
@@ -142,7 +144,7 @@ def test_bronze_refuses_other_bytes_replaces_them_on_demand_and_restores_the_fir
     restored = lake.run(bronze_trades.JOB, is_replacing=True)
     assert (restored.outcome, restored.slices) == ("published", (DAY,))
     assert lake.digest(BRONZE_TRADES) == of_first[0]
-    assert sorted(lake.values(BRONZE_FILES, "instrument_id", "rows", "verdict")) == [
+    assert sorted(lake.values(BRONZE_FILES, "subject", "rows", "verdict")) == [
         ("BTCUSDT.BINANCE", 5, "accepted"),
         ("BTCUSDT.BINANCE", 6, "superseded"),
         ("ETHUSDT.BINANCE", 4, "accepted"),

@@ -25,7 +25,7 @@ NEXT_DAY = date(2024, 8, 9)
 def entry(instrument_id: str, sha256: str, rows: int, *days: date) -> Entry:
     loaded = datetime(2024, 8, 10, tzinfo=UTC)
     return Entry(
-        *(DAY, "trades", "test", instrument_id, "", f"{sha256}.zip", sha256, 1, rows, None, None),
+        *(DAY, "trades", "test", instrument_id, "", f"{sha256}.zip", sha256, 1, rows, None, None, None, None),
         *(days, "accepted", None, loaded),
     )
 

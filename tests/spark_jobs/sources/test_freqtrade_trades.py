@@ -18,7 +18,7 @@ MIDNIGHT = 1_570_838_400_000  # 2019-10-12
 def test_claim_has_no_day_and_the_folder_as_venue():
     expected = Claim("freqtrade_trades", "trades", PATH, None, "", "XRPETH.FREQTRADE")
     assert claim_file(PATH) == expected
-    assert claim_file("a/kraken_1/BTC_EUR-trades.json.gz").instrument_id == "BTCEUR.KRAKEN_1"
+    assert claim_file("a/kraken_1/BTC_EUR-trades.json.gz").subject == "BTCEUR.KRAKEN_1"
     assert claim_file("XRP_ETH-trades.json") is None
     assert claim_file("freqtrade/XRP_ETH-trades.feather") is None
 

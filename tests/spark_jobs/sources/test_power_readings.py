@@ -180,7 +180,7 @@ def test_a_users_dialect_comes_before_ours():
     )
     claim = PowerReadings((parse_dialect(text, "mine.yaml"),)).claim(PATH)
     assert isinstance(claim, MeterClaim)
-    assert (claim.instrument_id, [dialect.name for dialect in claim.dialects]) == ("mine.HOME", ["mine"])
+    assert (claim.subject, [dialect.name for dialect in claim.dialects]) == ("mine.HOME", ["mine"])
     assert claim.read_as != claim_file(PATH).read_as
 
 

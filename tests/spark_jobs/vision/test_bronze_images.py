@@ -41,7 +41,7 @@ class Marker:
 
 def verdicts(lake):
     """What the manifest says of each file, without hashes."""
-    rows = lake.values(BRONZE_FILES, "instrument_id", "delivery_part", "_source_file", "verdict", "rows", "reason")
+    rows = lake.values(BRONZE_FILES, "subject", "delivery_part", "_source_file", "verdict", "rows", "reason")
     return {row[2]: (row[0], row[1], *row[3:]) for row in rows}
 
 
@@ -172,7 +172,7 @@ def test_sets_in_any_order_and_a_run_that_dies_in_between_come_to_the_same(two_s
     with pytest.raises(KeyboardInterrupt):
         other.run(bronze_images.JOB, ["one"])
     assert other.rows(BRONZE_IMAGES).num_rows == 64
-    assert {row[0].split(".")[0] for row in other.values(BRONZE_FILES, "instrument_id")} == {"two"}
+    assert {row[0].split(".")[0] for row in other.values(BRONZE_FILES, "subject")} == {"two"}
     monkeypatch.undo()
     assert run_domain("vision", other.request()) == 0
     assert {name: of_set(other, name) for name in ("one", "two")} == {

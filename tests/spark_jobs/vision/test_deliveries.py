@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lakehouse.reference.image_set import our_image_sets, parse_image_set
-from spark_jobs.engine.manifest import UNKNOWN_DAY, Entry
+from spark_jobs.engine.manifest import Entry
 from spark_jobs.sources.landing import LandedFile
 from spark_jobs.vision.deliveries import ImageFile, Place, batch_place, choose, find_deliveries, find_place
 from spark_jobs.vision.image_manifest import is_settled
@@ -20,7 +20,8 @@ def file(path, sha256):
 
 def entry(sha256, part="", verdict="accepted", read_as="", subject="mnist.train"):
     return Entry(
-        *(UNKNOWN_DAY, "images", "idx", subject, part, f"{sha256}.gz", sha256, 1, 1, None, None, (), verdict, None),
+        *(None, "images", "idx", subject, part, f"{sha256}.gz", sha256, 1, 1),
+        *(None, None, None, None, (), verdict, None),
         ingested_at=None,
         read_as=read_as,
     )

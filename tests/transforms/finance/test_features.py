@@ -12,7 +12,7 @@ import pytest
 
 from lakehouse.tables.finance import GOLD_TICK_FEATURES
 from transforms.finance.features import Carries, latest_carries, make_features, to_doubles
-from transforms.finance.indicators import FEATURES, State, compute_features, encode_state
+from transforms.finance.indicators import State, compute_features, encode_state
 
 FIRST = date(2024, 8, 5)
 BAR_SCHEMA = {
@@ -72,7 +72,9 @@ def test_make_features_copies_the_bar_and_carries_state_on_the_last_bar_of_each_
         "bar_start": [row[2] for row in bars],
         "close": close.tolist(),
         "volume": [float(row[4]) for row in bars],
-        **{name: [None if np.isnan(value) else value for value in computed[name].tolist()] for name in FEATURES},
+        **{
+            name: [None if np.isnan(value) else value for value in values.tolist()] for name, values in computed.items()
+        },
         "minutes_since_open": [row[5] for row in bars],
         "is_filled": [row[6] for row in bars],
         "_carry": [None] * 39 + [encode_state(state_0)] + [None] * 39 + [encode_state(state_1)],

@@ -15,7 +15,7 @@ import talib
 
 from lakehouse.errors import BadInputError
 from lakehouse.tables.finance import GOLD_TICK_FEATURES
-from transforms.finance.indicators import FEATURES, HISTORY, State, compute_features, decode_state, encode_state
+from transforms.finance.indicators import HISTORY, State, compute_features, decode_state, encode_state
 
 
 def walk(count: int, level: float = 60_000.0, seed: int = 5) -> tuple[np.ndarray, np.ndarray]:
@@ -118,7 +118,7 @@ def compute_in_pieces(
         features, state = compute_features(close[begin:end], volume[begin:end], decode_state(carry))
         carry = encode_state(state)
         pieces.append(features)
-    return {name: np.concatenate([piece[name] for piece in pieces]) for name in FEATURES}, carry
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}, carry
 
 
 @pytest.mark.parametrize(
@@ -162,6 +162,12 @@ def test_decode_state_refuses_what_is_no_state(carry):
         decode_state(carry)
 
 
-def test_features_are_the_columns_of_the_table():
-    doubles = {column.name for column in GOLD_TICK_FEATURES.columns if column.type == "double"}
-    assert set(FEATURES) == doubles - {"close", "volume"}  # which are the bar's own
+def test_every_declared_column_has_its_formula_and_every_formula_its_column():
+    declared = {column.name for column in GOLD_TICK_FEATURES.columns if column.type == "double"} - {"close", "volume"}
+    made = set(compute_features(*walk(1), State())[0])
+    assert not declared - made, (
+        "declared in lakehouse/tables/finance.py, no formula in transforms/finance/indicators.py"
+    )
+    assert not made - declared, (
+        "a formula in transforms/finance/indicators.py, not declared in lakehouse/tables/finance.py"
+    )
