@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 import pytest
+from spark_jobs.energy.gaps import mark_gaps
 
 from lakehouse.lake.schema import spark_schema
 from lakehouse.tables.energy import BRONZE_POWER_READINGS
-from spark_jobs.energy.gaps import mark_gaps
 from spark_jobs.energy.silver_power_readings import judge
 
 DAY = date(2024, 10, 27)
