@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date, datetime
 
 import polars as pl
@@ -7,6 +8,8 @@ from pyiceberg.types import IntegerType
 from lakehouse.config.settings import read_settings
 from lakehouse.errors import BadInputError
 from lakehouse.lake.catalog import load
+from lakehouse.lake.migration import migrate_table
+from lakehouse.tables import Column
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY
 from ml import gold
 from ml.gold import Pin, RowFilter, choose_snapshot, in_order, read_gold
@@ -112,6 +115,31 @@ def test_snapshot_from_before_a_column_was_added_is_read_without_it_and_refused_
     expected = rf"^gold\.load_hourly has no column month at snapshot {where.snapshot_id}; choose a snapshot that was "
     with pytest.raises(BadInputError, match=expected):
         read_gold(settings, where, ("load_kw", "month"), RowFilter())
+
+
+@pytest.fixture
+def evolved(pinned, monkeypatch):
+    """The same after a version that renamed the meter and the load, and added a column between them."""
+    settings, frame, where = pinned
+    names = {"meter_id": "meter", "load_kw": "mean_kw"}
+    columns = [
+        replace(column, name=names[column.name], formerly=(column.name,)) if column.name in names else column
+        for column in GOLD_LOAD_HOURLY.columns
+    ]
+    columns.insert(1, Column("country", "string", "Where the meter is.", nullable=True))
+    key = ("meter", *GOLD_LOAD_HOURLY.primary_key[1:])
+    declared = replace(GOLD_LOAD_HOURLY, columns=tuple(columns), primary_key=key)
+    migrate_table(load(settings, GOLD_LOAD_HOURLY), declared)
+    monkeypatch.setattr("ml.gold.find_table", lambda identifier: declared)
+    return settings, frame, where
+
+
+def test_read_gold_gives_a_renamed_column_by_the_name_that_is_asked_for(evolved):
+    settings, frame, where = evolved
+    rows = read_gold(settings, where, ("load_kw", "mean_kw", "hour"), DAYS)  # DAYS has the meter's former name
+    assert rows.column_names == ["meter", "hour_start", "occurrence", "load_kw", "mean_kw", "hour"]
+    assert rows.column("load_kw").to_pylist() == frame["load_kw"].to_list()[24:72]
+    assert rows.column("mean_kw") == rows.column("load_kw")
 
 
 @pytest.mark.parametrize(
