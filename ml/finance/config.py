@@ -13,11 +13,15 @@ from ml.finance.relative import RELATIVE
 from ml.hyperparameters import BoostedTrees, RandomForest
 
 PLAIN_FEATURES = tuple(
-    column.name
+    name
     for column in GOLD_TICK_FEATURES.columns
     if column.type in ("double", "int") and column.unit not in (QUOTE_CURRENCY, BASE_UNIT)
+    for name in (column.name, *column.formerly)
 )
-"""Numbers of gold that mean the same whatever an instrument's price and lot are, by the units that are declared."""
+"""Numbers of gold that mean the same whatever an instrument's price and lot are, by the units that are declared.
+
+A configuration that was recorded with a run names a column as it was called then.
+"""
 FEATURES = (*PLAIN_FEATURES, *RELATIVE)
 """What a configuration may name."""
 
