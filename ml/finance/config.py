@@ -108,7 +108,7 @@ class Backtest(Section):
     exit_bps: float = Field(ge=0)
     """Forecast return in the position's direction below which it is closed."""
     random_draws: int = Field(ge=20, le=10_000)
-    """Random policies with the same turnover that the result is held against."""
+    """Random policies with the same turnover that the result is compared with."""
 
     @property
     def cost_ratio(self) -> float:
