@@ -53,7 +53,8 @@ class SparkJobOperator(SparkSubmitOperator):
             AirflowFailException: bad input or a failed audit.
             AirflowException: anything that may go well the next time.
         """
-        self.application_args = [each for each in self.application_args or () if each]
+        given: Sequence[str] = self.application_args or ()
+        self.application_args: list[str] = [each for each in given if each]
         since = datetime.now(UTC) - CLOCK_TOLERANCE
         code, last_words = 0, ""
         try:
