@@ -106,16 +106,12 @@ def read_snapshot(
     then: the column is returned by that name, whatever the snapshot and the table call it.
 
     Raises:
-        BadInputError: the snapshot is gone or lacks a column, or the table has none of that name.
+        BadInputError: the snapshot is gone or lacks a column.
     """
     iceberg = load(settings, table)
     known = columns_of_snapshot(iceberg, table, snapshot_id)
-    try:
-        asked = {
-            name: table.current_name(name) for name in (*table.primary_key, *(known if columns is None else columns))
-        }
-    except KeyError as error:
-        raise BadInputError(error.args[0]) from None
+    names = (*table.primary_key, *(known if columns is None else columns))
+    asked = {name: table.current_name(name) for name in names}
     missing = [name for name, current in asked.items() if current not in known]
     if missing:
         raise BadInputError(

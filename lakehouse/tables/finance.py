@@ -6,7 +6,7 @@ delivery_part). Bronze is partitioned by delivery_date, silver and gold by event
 
 from __future__ import annotations
 
-from lakehouse.tables.columns import REASON_COLUMNS, SOURCE_COLUMNS
+from lakehouse.tables.columns import INGESTED_AT, REASON_COLUMNS, SOURCE_COLUMNS
 from lakehouse.tables.model import Column, Table
 
 PRICE = "decimal(18,8)"
@@ -251,12 +251,7 @@ GOLD_INSTRUMENTS = Table(
             nullable=True,
         ),
         Column("calendar", "string", "Session calendar, as exchange_calendars names it; 24/7 never closes."),
-        Column(
-            "_ingested_at",
-            "timestamp",
-            "When the run that wrote the row began, UTC; not part of a digest.",
-            has_few_values=True,
-        ),
+        INGESTED_AT,
     ),
     primary_key=("instrument_id",),
     sorted_by=("instrument_id",),
@@ -292,12 +287,7 @@ GOLD_BARS_1M = Table(
             nullable=True,
             minimum=0,
         ),
-        Column(
-            "_ingested_at",
-            "timestamp",
-            "When the run that wrote the row began, UTC; not part of a digest.",
-            has_few_values=True,
-        ),
+        INGESTED_AT,
     ),
     primary_key=("instrument_id", "bar_start"),
     partitioned_by=("event_date",),
@@ -384,12 +374,7 @@ GOLD_TICK_FEATURES = Table(
             "State after this bar, on the instrument's last bar of the day only: what the next day starts from.",
             nullable=True,
         ),
-        Column(
-            "_ingested_at",
-            "timestamp",
-            "When the run that wrote the row began, UTC; not part of a digest.",
-            has_few_values=True,
-        ),
+        INGESTED_AT,
     ),
     primary_key=("instrument_id", "bar_start"),
     partitioned_by=("event_date",),
@@ -411,12 +396,7 @@ GOLD_VOLUME_PROFILE_1D = Table(
         Column("trade_count", "bigint", "Trades in the bin.", minimum=0),
         Column("is_point_of_control", "boolean", "The bin with the most volume; the lowest of equals."),
         Column("is_in_value_area", "boolean", "Belongs to the bins around it that hold 70 % of the volume."),
-        Column(
-            "_ingested_at",
-            "timestamp",
-            "When the run that wrote the row began, UTC; not part of a digest.",
-            has_few_values=True,
-        ),
+        INGESTED_AT,
     ),
     primary_key=("event_date", "instrument_id", "bin_index"),
     partitioned_by=("event_date",),
@@ -441,12 +421,7 @@ GOLD_RETURN_CORRELATIONS_1D = Table(
             minimum=-1,
             maximum=1,
         ),
-        Column(
-            "_ingested_at",
-            "timestamp",
-            "When the run that wrote the row began, UTC; not part of a digest.",
-            has_few_values=True,
-        ),
+        INGESTED_AT,
     ),
     primary_key=("event_date", "instrument_id_a", "instrument_id_b"),
     partitioned_by=("event_date",),
@@ -472,12 +447,7 @@ GOLD_TICK_PREDICTIONS = Table(
         Column("snapshot_id", "bigint", "Snapshot of gold.tick_features that the features were read at."),
         Column("made_at", "timestamp", "When the run that published the forecast began, UTC."),
         Column("_source_sha256", "string", "SHA-256 of the file of forecasts, hex.", has_few_values=True),
-        Column(
-            "_ingested_at",
-            "timestamp",
-            "When the run that wrote the row began, UTC; not part of a digest.",
-            has_few_values=True,
-        ),
+        INGESTED_AT,
     ),
     primary_key=("model_name", "model_version", "instrument_id", "bar_start", "horizon"),
     partitioned_by=("event_date",),

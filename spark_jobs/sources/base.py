@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-
-Dataset = Literal["trades", "quotes", "power_readings"]
 
 
 class UnreadableFileError(Exception):
@@ -34,7 +32,8 @@ class Claim:
     """
 
     source: str
-    dataset: Dataset
+    dataset: str
+    """Name of the bronze table that the rows go into."""
     path: str
     """Below the landing root, with / between the parts."""
     delivery_date: date | None
@@ -69,7 +68,7 @@ class Source(Protocol):
     """One kind of file."""
 
     name: str
-    dataset: Dataset
+    dataset: str
 
     def claim(self, path: str) -> Claim | None:
         """Say what the file at this path below the landing root is, or None where it is not of this kind."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from spark_jobs.sources.base import Claim, Dataset, Rows
+from spark_jobs.sources.base import Claim, Rows
 from spark_jobs.sources.clock import EpochColumn, parse_day
 from spark_jobs.sources.lines import Lines, read_lines, with_optional_header
 from spark_jobs.sources.sides import aggressor_side
@@ -21,7 +21,7 @@ MAKER_SIDES = {"true": "sell", "false": "buy"}
 class BinanceDump:
     """One of the exchange's daily dumps of what was traded; the columns are given in the file's order."""
 
-    dataset: Dataset = "trades"
+    dataset: str = "trades"
 
     def __init__(
         self, name: str, kind: str, venue: str, columns: Sequence[str], aliases: Sequence[frozenset[str]]

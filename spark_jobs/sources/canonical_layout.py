@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_jobs.sources.base import Claim, Dataset, Rows, UnreadableFileError
+from spark_jobs.sources.base import Claim, Rows, UnreadableFileError
 from spark_jobs.sources.clock import DayCheck, parse_day, parse_epoch, parse_integers, parse_iso
 from spark_jobs.sources.lines import Lines, read_lines
 from spark_jobs.sources.parquet_lines import read_parquet
@@ -29,7 +29,7 @@ class CanonicalFeed:
     """The canonical files of one dataset. Columns are bronze's raw columns by the name that a file gives them."""
 
     name: str
-    dataset: Dataset
+    dataset: str
     required: dict[str, str]
     optional: dict[str, str]
 

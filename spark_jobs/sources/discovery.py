@@ -7,12 +7,18 @@ from functools import cache
 from importlib import import_module
 
 import spark_jobs.sources as package
+from lakehouse.errors import BadInputError
+from lakehouse.tables import find_table
 from spark_jobs.sources.base import Claim, Source
 
 
 @cache
 def find_sources() -> dict[str, Source]:
-    """Return every source by its name."""
+    """Return every source by its name.
+
+    Raises:
+        RuntimeError: two sources have one name, or a source reads for a bronze table that is not declared.
+    """
     sources: dict[str, Source] = {}
     for module_info in pkgutil.iter_modules(package.__path__):
         module = import_module(f"{package.__name__}.{module_info.name}")
@@ -21,6 +27,10 @@ def find_sources() -> dict[str, Source]:
             continue
         if source.name in sources:
             raise RuntimeError(f"two modules of {package.__name__} call their source {source.name!r}")
+        try:
+            find_table(f"bronze.{source.dataset}")
+        except BadInputError as error:
+            raise RuntimeError(f"source {source.name} reads files for data set {source.dataset!r}: {error}") from error
         sources[source.name] = source
     return sources
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from spark_jobs.sources.base import Claim, Dataset, Rows, UnreadableFileError
+from spark_jobs.sources.base import Claim, Rows, UnreadableFileError
 from spark_jobs.sources.clock import parse_epoch, parse_integers
 from spark_jobs.sources.sides import aggressor_side
 from spark_jobs.sources.unpack import MIB, read_members
@@ -38,7 +38,7 @@ class FreqtradeTrades:
     """freqtrade's JSON trades; the folder that the file lies in is the venue."""
 
     name = "freqtrade_trades"
-    dataset: Dataset = "trades"
+    dataset: str = "trades"
 
     def claim(self, path: str) -> Claim | None:
         """Claim one pair's trades: freqtrade/XRP_ETH-trades.json.gz is XRPETH.FREQTRADE."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from spark_jobs.sources.base import Claim, Dataset, Rows
+from spark_jobs.sources.base import Claim, Rows
 from spark_jobs.sources.clock import parse_time_of_day
 from spark_jobs.sources.lean_layout import TickFile, parse_path
 from spark_jobs.sources.lines import read_lines, without_header
@@ -31,7 +31,7 @@ class LeanQuotes:
     """Equity, forex and CFD quotes."""
 
     name = "lean_quotes"
-    dataset: Dataset = "quotes"
+    dataset: str = "quotes"
 
     def claim(self, path: str) -> Claim | None:
         """Claim one symbol's day."""

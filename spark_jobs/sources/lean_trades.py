@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from spark_jobs.sources.base import Claim, Dataset, Rows, UnreadableFileError
+from spark_jobs.sources.base import Claim, Rows, UnreadableFileError
 from spark_jobs.sources.clock import parse_time_of_day
 from spark_jobs.sources.lean_layout import TickFile, parse_path
 from spark_jobs.sources.lines import read_lines, without_header
@@ -23,7 +23,7 @@ class LeanTrades:
     """Equity and future trades."""
 
     name = "lean_trades"
-    dataset: Dataset = "trades"
+    dataset: str = "trades"
 
     def claim(self, path: str) -> Claim | None:
         """Claim one symbol's day; of futures that is every contract, so the instrument is the member's."""

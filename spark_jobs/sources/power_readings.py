@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from spark_jobs.sources.base import Claim, Dataset, Rows, UnreadableFileError
+from spark_jobs.sources.base import Claim, Rows, UnreadableFileError
 from spark_jobs.sources.dialect import Dialect
 from spark_jobs.sources.dialect_file import our_dialects
 from spark_jobs.sources.lines import Layout, read_lines
@@ -33,7 +33,7 @@ class PowerReadings:
 
     own: tuple[Dialect, ...] = ()
     name: str = "power_readings"
-    dataset: Dataset = "power_readings"
+    dataset: str = "power_readings"
 
     def claim(self, path: str) -> Claim | None:
         """Claim the paths that some dialect names; ours are asked only where the user's know nothing."""

@@ -10,13 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.lake.schema import arrow_schema
-from lakehouse.tables.energy import BRONZE_POWER_READINGS
-from lakehouse.tables.finance import BRONZE_QUOTES, BRONZE_TRADES
+from lakehouse.tables import find_table
 from spark_jobs.sources.base import Claim, Rows, UnreadableFileError
 from spark_jobs.sources.clock import TIMESTAMP, days_since_epoch
 from spark_jobs.sources.discovery import find_sources
 
-BRONZE = {table.name: table for table in (BRONZE_TRADES, BRONZE_QUOTES, BRONZE_POWER_READINGS)}
 SEQUENCES_PER_MEMBER = 10**10
 """More lines than a member of the largest accepted file can have."""
 SEQUENCES_PER_PART = 10**14
@@ -46,7 +44,7 @@ class _Batches:
 
     def __init__(self, claim: Claim, sha256: str, ingested_at: datetime) -> None:
         self._claim = claim
-        self._table = BRONZE[claim.dataset]
+        self._table = find_table(f"bronze.{claim.dataset}")
         self._schema = arrow_schema(self._table)
         self._fixed: dict[str, pa.Scalar] = {
             "source": pa.scalar(claim.source),

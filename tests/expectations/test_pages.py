@@ -76,7 +76,7 @@ def write_audit(settings: Settings, table_name: str, run_id: str, snapshot_id: i
         snapshot_id=snapshot_id,
         run_id=run_id,
         run_key="key",
-        days=(DAY,),
+        slices=(DAY,),
         rows_evaluated=rows,
         results=tuple(results),
         samples=samples,

@@ -18,17 +18,32 @@ from spark_jobs.sources.base import Claim
 from spark_jobs.sources.discovery import claim_file, find_sources
 
 
-def test_find_sources_finds_one_per_module():
-    assert {name: source.dataset for name, source in find_sources().items()} == {
-        "binance_agg_trades": "trades",
-        "binance_trades": "trades",
-        "canonical_quotes": "quotes",
-        "canonical_trades": "trades",
-        "freqtrade_trades": "trades",
-        "lean_quotes": "quotes",
-        "lean_trades": "trades",
-        "power_readings": "power_readings",
+def test_every_module_with_a_source_is_found_and_the_source_is_named_after_it():
+    with_source = {
+        path.stem
+        for path in Path(sources.__path__[0]).glob("*.py")
+        if any("SOURCE" in names_assigned(node) for node in ast.parse(path.read_text()).body)
     }
+    assert {"binance_trades", "lean_quotes", "power_readings"} <= with_source
+    assert {name: source.name for name, source in find_sources().items()} == {name: name for name in with_source}
+
+
+def names_assigned(node):
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def test_find_sources_refuses_a_source_of_a_table_that_is_not_declared(monkeypatch, tmp_path):
+    """Its files would be left alone without a word."""
+    (tmp_path / "odd.py").write_text("class Odd:\n    name, dataset = 'odd', 'trade'\nSOURCE = Odd()\n")
+    monkeypatch.setattr(sources, "__path__", [*sources.__path__, str(tmp_path)])
+    find_sources.cache_clear()
+    try:
+        with pytest.raises(RuntimeError, match=r"source odd .* data set 'trade': no table 'bronze\.trade' is declared"):
+            find_sources()
+    finally:
+        find_sources.cache_clear()
+        sys.modules.pop("spark_jobs.sources.odd")
 
 
 def test_the_example_of_the_page_is_found_and_read(monkeypatch, tmp_path, read):
