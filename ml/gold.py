@@ -40,12 +40,15 @@ class RowFilter:
 
     def conditions(self, table: Table) -> tuple[pl.Expr, ...]:
         """Return the filter as conditions on rows; a file that holds no such row is not opened."""
-        day = pl.col(table.current_name(self.day_column))
+
+        def column(name: str) -> pl.Expr:
+            return pl.col(table.current_name(name))
+
         return (
-            *(pl.col(table.current_name(name)) == value for name, value in self.equal),
-            *(pl.col(table.current_name(name)).is_in(values) for name, values in self.any_of),
-            *((day >= self.first,) if self.first else ()),
-            *((day < self.last_exclusive,) if self.last_exclusive else ()),
+            *(column(name) == value for name, value in self.equal),
+            *(column(name).is_in(values) for name, values in self.any_of),
+            *((column(self.day_column) >= self.first,) if self.first else ()),
+            *((column(self.day_column) < self.last_exclusive,) if self.last_exclusive else ()),
         )
 
 

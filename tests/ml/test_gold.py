@@ -10,6 +10,7 @@ from lakehouse.lake.catalog import load
 from lakehouse.lake.migration import migrate_table
 from lakehouse.tables import Column
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY
+from lakehouse.tables.vision import gold_images
 from ml import gold
 from ml.gold import Pin, RowFilter, choose_snapshot, in_order, read_gold
 from ml.pins import pin, tag_name
@@ -98,6 +99,10 @@ def test_rows_have_the_types_nulls_and_order_that_pyiceberg_reads(pinned, monkey
     assert rows.equals(expected)
     assert rows.column("load_kw_lag_168").null_count == 168
     assert {column.num_chunks for column in rows.columns} == {1}
+
+
+def test_filter_of_a_table_without_days_asks_for_none():
+    assert RowFilter().conditions(gold_images("digits")) == ()
 
 
 @pytest.fixture
