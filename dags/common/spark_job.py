@@ -34,6 +34,8 @@ class SparkJobOperator(SparkSubmitOperator):
     An argument that was rendered to nothing is left out.
     """
 
+    application_args: Sequence[str] | None
+
     def __init__(self, *, script: str, arguments: Sequence[str] = (), **kwargs: Any) -> None:
         # A backfill counts its runs apart from max_active_runs; two at one table would only plan again
         kwargs.setdefault("max_active_tis_per_dag", 1)

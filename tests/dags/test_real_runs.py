@@ -24,10 +24,7 @@ from lakehouse.tables.vision import gold_images
 pytestmark = pytest.mark.timeout(3000)
 
 FIRST, SECOND = date(2019, 10, 11), date(2019, 10, 12)
-TICK_TASKS = {
-    *("bronze_trades", "bronze_quotes", "silver_trades", "silver_quotes", "gold_instruments", "gold_bars_1m"),
-    *("gold_volume_profile_1d", "gold_tick_features", "gold_return_correlations_1d", "report"),
-}
+TABLE_TASKS = ("plan", "bronze", "silver", "gold", "report")
 
 
 def rows(orchestra, table) -> int:
@@ -76,18 +73,23 @@ def test_no_dag_is_missing_or_broken(orchestra):
 
 def test_finance_tick_publishes_real_ticks_as_by_hand(orchestra, first_day):
     states = orchestra.states("finance_tick", first_day)
-    assert {name: states[name] for name in TICK_TASKS} == dict.fromkeys(TICK_TASKS, "success")
+    assert {name: states[name] for name in TABLE_TASKS} == dict.fromkeys(TABLE_TASKS, "success")
     # 5,929 lines of the exchange's file; every one is in bronze and silver
     assert rows(orchestra, BRONZE_TRADES) == 5929
     assert rows(orchestra, SILVER_TRADES) == 5929
     assert rows(orchestra, GOLD_BARS_1M) == 1440
     (run,) = [row for row in read_log(orchestra.settings, RUNS).to_pylist() if row["job"] == "finance.silver_trades"]
-    assert run["run_by"].endswith(f" for finance_tick.silver_trades {first_day} try 1")
-    handed_on = orchestra.result("finance_tick", first_day, "silver_trades")
+    assert run["run_by"].endswith(f" for finance_tick.silver {first_day} try 1, job 2 of 2")
+    (handed_on,) = [
+        each for each in orchestra.result("finance_tick", first_day, "silver")["runs"] if each["job"] == run["job"]
+    ]
     assert (handed_on["outcome"], handed_on["snapshot_id"]) == ("published", run["snapshot_id"])
-    command = re.search(r"Spark-Submit cmd: [^\"]*", orchestra.log("finance_tick", first_day, "silver_trades"))
+    log = orchestra.log("finance_tick", first_day, "silver")
+    assert "finance.silver_trades: begins (job 2 of 2)" in log
+    assert "finance.silver_trades: published 2019-10-11" in log
+    command = re.search(r"Spark-Submit cmd: [^\"]*", log)
     assert command is not None
-    assert command.group().endswith("silver_trades.py --from 2019-10-11 --to 2019-10-12 --by-delivery")
+    assert command.group().endswith("finance/pipeline.py --layer silver --from 2019-10-11 --to 2019-10-12")
     assert Path(orchestra.settings.reports / "index.html").is_file()
 
 
@@ -100,26 +102,37 @@ def test_a_published_table_is_an_asset_event_with_its_snapshot(orchestra, first_
     assert "silver.quotes" not in found  # it had nothing to publish
 
 
+def test_one_table_is_made_again_by_its_name_and_an_unknown_name_is_refused(orchestra, first_day):
+    days = {"first_day": str(FIRST), "last_day_exclusive": str(SECOND)}
+    run = orchestra.trigger("finance_tick", jobs=["silver.trades"], **days)
+    assert orchestra.wait("finance_tick", run) == "success", orchestra.states("finance_tick", run)
+    # done already: the plan finds nothing, and no Spark starts
+    assert orchestra.result("finance_tick", run, "plan")["layers"] == []
+    assert orchestra.result("finance_tick", run, "silver")["message"] == "nothing is due in silver, as plan found"
+    run = orchestra.trigger("finance_tick", jobs=["silver.trade"], **days)
+    assert orchestra.wait("finance_tick", run) == "failed"
+    assert orchestra.tasks("finance_tick", run)["plan"]["try_number"] == 1  # bad input is not retried
+    assert "did you mean silver.trades?" in orchestra.log("finance_tick", run, "plan")
+
+
 def test_grid_page_shows_the_run_in_a_browser(orchestra, first_day, browser, tmp_path):
     token = orchestra.session.headers["Authorization"].removeprefix("Bearer ")
     browser.call("Network.setCookie", name="_token", value=token, url=orchestra.address)
     browser.call("Page.navigate", url=f"{orchestra.address}/dags/finance_tick/runs/{first_day}")
     deadline = time.monotonic() + 180
-    while not ("silver_trades" in (text := browser.text()) and "Success" in text):
+    while not ("silver" in (text := browser.text()) and "Success" in text):
         assert time.monotonic() < deadline, text
         time.sleep(1)
     browser.screenshot(tmp_path / "grid.png")
     assert (tmp_path / "grid.png").stat().st_size > 20_000
-    assert "gold_tick_features" in text
+    assert "gold" in text
 
 
 def test_energy_forecast_publishes_real_readings_and_skips_what_is_not_due(orchestra):
     run = orchestra.trigger("energy_forecast", first_day="2006-12-16", last_day_exclusive="2006-12-20")
     assert orchestra.wait("energy_forecast", run) == "success", orchestra.states("energy_forecast", run)
     states = orchestra.states("energy_forecast", run)
-    assert {states[name] for name in ("bronze_power_readings", "silver_power_readings", "gold_load_hourly")} == {
-        "success"
-    }
+    assert {name: states[name] for name in TABLE_TASKS} == dict.fromkeys(TABLE_TASKS, "success")
     assert states["household_power_lgbm.due"] == "skipped"
     assert states["household_power_lgbm.train"] == "skipped"
     assert states["forecast_household_power_lgbm"] == "skipped"
@@ -133,7 +146,9 @@ def test_vision_classifier_trains_and_registers_and_skips_the_sets_not_asked_for
     states = orchestra.states("vision_classifier", run)
     of_digits = {name: state for name, state in states.items() if name.startswith("digits.")}
     assert set(of_digits.values()) == {"success"}
-    assert {state for name, state in states.items() if name not in of_digits} == {"skipped"}
+    assert {name: states[name] for name in TABLE_TASKS} == dict.fromkeys(TABLE_TASKS, "success")
+    others = {name: state for name, state in states.items() if name not in {*of_digits, *TABLE_TASKS}}
+    assert set(others.values()) == {"skipped"}
     assert rows(orchestra, gold_images("digits")) == 1797
     prepared = orchestra.result("vision_classifier", run, "digits.digits_cnn.prepare")
     (version,) = read_log(orchestra.settings, MODEL_VERSIONS).to_pylist()
@@ -179,10 +194,10 @@ def await_notice(orchestra, beginning: str) -> str:
 def test_a_killed_task_and_a_killed_scheduler_end_well_with_one_publish(orchestra, first_day):
     third = date(2019, 10, 13)
     run = orchestra.trigger("finance_tick", first_day=str(SECOND), last_day_exclusive=str(third))
-    orchestra.wait_until("finance_tick", run, lambda states: states["bronze_trades"] == "running")
-    kill_job(orchestra, "bronze_trades.py")
-    orchestra.wait_until("finance_tick", run, lambda states: states["silver_trades"] == "running")
-    assert orchestra.tasks("finance_tick", run)["bronze_trades"]["try_number"] == 2
+    orchestra.wait_until("finance_tick", run, lambda states: states["bronze"] == "running")
+    kill_job(orchestra, "finance/pipeline.py")
+    orchestra.wait_until("finance_tick", run, lambda states: states["silver"] == "running")
+    assert orchestra.tasks("finance_tick", run)["bronze"]["try_number"] == 2
     os.kill(processes.read_state(orchestra.settings)["scheduler"].pid, signal.SIGKILL)
     assert "scheduler      not running" in orchestra.lakehouse("status").stdout
     orchestra.up()
