@@ -1,6 +1,8 @@
 # Every target does its own set-up and is quick when there is nothing to do. `make help` lists them.
 PYTHON ?= python3
 LANDING ?=
+# Processes that tests run in side by side, each with a Spark session of its own
+WORKERS ?= 2
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory --no-builtin-rules
@@ -34,7 +36,7 @@ ifeq ($(LAKEHOUSE_REAL_DATA),)
 unexport LAKEHOUSE_REAL_DATA
 endif
 
-.PHONY: help setup setup-dev stack compose demo test test-stack lint lock docs doctor clean
+.PHONY: help setup setup-dev stack compose demo test-quick test test-stack lint lock docs doctor clean
 
 help: ## list the targets
 	@echo 'make <target>; each does its own set-up. First use: make demo'
@@ -55,8 +57,11 @@ compose: setup ## profile stack in containers: secrets into .compose, then docke
 demo: setup ## ticks from files to audited gold tables and a report; LANDING=<dir> takes your files
 	@$(BIN)/lakehouse demo $(if $(LANDING),--landing "$(LANDING)")
 
-test: setup-dev $(STAMPS)/torch ## all tests but those of the stack; ARGS="-k name" picks some; real files from LAKEHOUSE_REAL_DATA
-	@$(BIN)/python -m pytest $(ARGS)
+test-quick: setup-dev ## what is worth a look before each commit: no Spark, no servers, no training; a minute
+	@$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadgroup $(ARGS)
+
+test: setup-dev $(STAMPS)/torch ## all tests but those of the stack, two at a time; ARGS="-k name" picks some; real files from LAKEHOUSE_REAL_DATA
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
 
 test-stack: setup-dev stack ## tests over the real servers, started natively; ARGS="-k name" picks some
 	@$(BIN)/python -m pytest tests/stack $(ARGS)

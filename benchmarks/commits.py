@@ -40,10 +40,12 @@ from lakehouse.lake.migration import require_tables
 from lakehouse.tables import TABLES, Table
 from lakehouse.tables.finance import GOLD_VOLUME_PROFILE_1D
 from lakehouse.tables.logs import RUNS
+from spark_jobs.engine.branches import drop_branch, main_snapshot
+from spark_jobs.engine.files import DataFile
 from spark_jobs.engine.job import Request
-from spark_jobs.engine.publish import Attempt, Write, drop_branch, fast_forward, main_snapshot, open_branch, stage
+from spark_jobs.engine.publish import Attempt, Write, fast_forward, open_branch, stage
 from spark_jobs.engine.session import build_session
-from spark_jobs.engine.stage import Branch, DataFile, stage_files, stage_frame
+from spark_jobs.engine.stage import Branch, stage_files, stage_frame
 from spark_jobs.engine.upkeep import METADATA, Work
 from spark_jobs.maintenance import TASKS, maintain_tables
 
@@ -132,7 +134,7 @@ def filler(request: Request, table: Table) -> Callable[[], None]:
         location = f"{iceberg.location()}/data/{uuid.uuid4().hex}.parquet"
         with iceberg.io.new_output(location).create() as stream:
             stream.write(content)
-        stage_files(branch, [DataFile(location, "")], (FIRST_DAY,))
+        stage_files(branch, [DataFile(location, "")], (FIRST_DAY,), replaces=False)
 
     return fill
 

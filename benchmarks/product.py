@@ -43,7 +43,8 @@ def main() -> None:
     from spark_jobs.finance import bars_1m, bronze_trades, silver_trades, tick_features
 
     if arguments.without_audits:
-        publish.audit_all = lambda attempt, staged: [SimpleNamespace(rows_evaluated=0)] * len(staged)
+        publish.audit_all = lambda attempt, staged, **_: ([SimpleNamespace(rows_evaluated=0)] * len(staged), ())
+        publish.log_checks = lambda settings, reports: None
     else:
         warm_up()
     first, last = (parse_day(text) for text in arguments.days.split(".."))
@@ -51,7 +52,7 @@ def main() -> None:
     request = Request(
         spark=build_session("benchmark", settings()),
         settings=settings(),
-        days=tuple(day_range(first, last)),
+        slices=tuple(day_range(first, last)),
         landing=str(arguments.landing.absolute()),
     )
     seconds = {"session_s": time.perf_counter() - begin, "session_cpu_s": cpu_seconds() - cpu}

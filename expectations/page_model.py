@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from expectations import SUITES, find_suite
+from expectations.held_parts import HeldPart
 from expectations.queries import query_command
 from expectations.report import Sample, document_path
 from lakehouse.config.settings import Settings
@@ -19,9 +21,13 @@ Row = Mapping[str, Any]
 
 STOPPED = ("audit failed", "bad input", "conflict", "unavailable", "crash")
 """Outcomes of a run that published nothing."""
-TONES = {"published": "good", "done already": "good", "audited": "good", "quarantined": "warn"} | dict.fromkeys(
-    STOPPED, "bad"
-)
+TONES = {
+    "published": "good",
+    "done already": "good",
+    "audited": "good",
+    "quarantined": "warn",
+    "held back": "warn",
+} | dict.fromkeys(STOPPED, "bad")
 SHOWN_RUNS = 30
 NAMED_JOBS = 3
 """Jobs that fit into the headline."""
@@ -160,8 +166,8 @@ def failed_rule(check: Row, document: Row) -> FailedRule:
     )
 
 
-def judge_state(audits: Iterable[Audit], runs: Iterable[Row]) -> Verdict:
-    """Say in one sentence how things stand: what the last run of each job came to, and which warnings there are."""
+def judge_state(audits: Iterable[Audit], runs: Iterable[Row], held: Sequence[HeldPart] = ()) -> Verdict:
+    """Say in one sentence how things stand: the last run of each job, parts that are held back, and warnings."""
     last_runs: dict[str, Row] = {}
     for run in sorted(runs, key=lambda row: row["started_at"]):
         last_runs[run["job"]] = run
@@ -171,6 +177,7 @@ def judge_state(audits: Iterable[Audit], runs: Iterable[Row]) -> Verdict:
     quarantined = [run for run in last_runs.values() if run["outcome"] == "quarantined"]
     warnings = [(audit, rule) for audit in audits for rule in audit.failed_rules if not rule.is_blocking]
     noted = [
+        *held_problems(held),
         *(Problem(run["job"], run["message"]) for run in quarantined),
         *(Problem(audit.table_name, f"{rule.words} Seen: {rule.observed}.") for audit, rule in warnings),
     ]
@@ -185,6 +192,15 @@ def judge_state(audits: Iterable[Audit], runs: Iterable[Row]) -> Verdict:
         number = "1 thing" if len(noted) == 1 else f"{len(noted)} things"
         return Verdict("warn", headline, f"{number} to look at, none of which blocked:", tuple(noted))
     return Verdict("good", headline, "Every rule held in the last audit of every table.")
+
+
+def held_problems(held: Sequence[HeldPart]) -> list[Problem]:
+    """Return a line per table with parts that still have their rows from before."""
+    counts = Counter(part.table_name for part in held)
+    return [
+        Problem(table, f"{count} {'part keeps' if count == 1 else 'parts keep'} the rows from before: see Held back.")
+        for table, count in sorted(counts.items())
+    ]
 
 
 def run_lines(runs: Iterable[Row]) -> list[dict[str, str]]:

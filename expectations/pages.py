@@ -1,6 +1,7 @@
 """The quality pages: index.html says how things stand and leads to the rows, the run and the Data Docs of each audit.
 
-Reads   ops.runs, quality.check_results, quality.file_balances, the rejected rows, and the documents of the audits
+Reads   ops.runs, quality.check_results, quality.held_parts, quality.file_balances, the rejected rows, and the
+        documents of the audits
 Writes  <home>/reports/index.html and a page per shown audit; no page loads anything or runs a script
 """
 
@@ -21,6 +22,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from expectations import SUITES
 from expectations.data_docs import TEMPLATES, render_audit
+from expectations.held_parts import standing_parts
 from expectations.page_model import Audit, balance_lines, judge_state, last_audits, number_text, run_lines
 from expectations.queries import query_command
 from expectations.report import Sample
@@ -29,7 +31,7 @@ from lakehouse.config.settings import Settings
 from lakehouse.lake.catalog import read_log
 from lakehouse.lake.connection import open_catalog
 from lakehouse.tables import Table
-from lakehouse.tables.logs import CHECK_RESULTS, FILE_BALANCES, RUNS
+from lakehouse.tables.logs import CHECK_RESULTS, FILE_BALANCES, HELD_PARTS, RUNS
 
 logger = logging.getLogger(__name__)
 
@@ -53,15 +55,17 @@ def build_index(settings: Settings) -> Path:
     """Write the index and the pages that it leads to, and return the index."""
     runs = read_log(settings, RUNS).to_pylist()
     audits = last_audits(settings, read_log(settings, CHECK_RESULTS).to_pylist(), runs)
+    held = standing_parts(settings, read_log(settings, HELD_PARTS).to_pylist(), runs)
     clear_old_documents(settings, audits)
     audits = [write_data_docs(audit) for audit in audits]
     page = (
         environment()
         .get_template("index.html")
         .render(
-            verdict=judge_state(audits, runs),
+            verdict=judge_state(audits, runs, held),
             failed=[audit for audit in audits if audit.failed_rules],
             audits=audits,
+            held=held,
             rejected=rejected_rows(settings),
             balances=balance_lines(read_log(settings, FILE_BALANCES).to_pylist()),
             runs=run_lines(runs),

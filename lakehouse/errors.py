@@ -7,6 +7,7 @@ unknown. 1, 4 and 75 may be retried as they are; 2 and 3 need a person.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 
@@ -20,6 +21,20 @@ class ExitCode(IntEnum):
     CONFLICT = 4
     QUARANTINED = 5
     UNAVAILABLE = 75
+
+
+RANKING = (
+    *(ExitCode.DONE, ExitCode.QUARANTINED),
+    *(ExitCode.BAD_INPUT, ExitCode.AUDIT_FAILED),
+    *(ExitCode.CONFLICT, ExitCode.UNAVAILABLE, ExitCode.CRASH),
+)
+"""From good to bad. What may go well the next time comes last: a rerun then tries it, and names the others again."""
+PASSING = RANKING[:2]
+
+
+def worst_code(codes: Iterable[int]) -> ExitCode:
+    """Return the exit code that stands for several runs; DONE for none."""
+    return max(map(ExitCode, codes), key=RANKING.index, default=ExitCode.DONE)
 
 
 class LakehouseError(Exception):

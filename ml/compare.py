@@ -98,7 +98,7 @@ MCNEMAR = PairedTest("McNemar, exact, one-sided", 50, mcnemar)
 
 
 def is_better(comparisons: Mapping[int, Comparison], significance: float) -> bool:
-    """Say whether some group is significantly better, the level shared among groups, and none significantly worse."""
+    """Return whether some group is significantly better and none significantly worse, at a level that groups share."""
     level = significance / len(comparisons)
     better = any(found.p_value < level for found in comparisons.values())
     worse = any(found.p_worse < level for found in comparisons.values())

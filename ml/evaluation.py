@@ -29,7 +29,7 @@ TEST_SPLIT = f"{TAG}test_split"
 
 
 def judge_validation(context: Context, run: TrainingRun, rows: pa.Table, folder: Path) -> Verdict | None:
-    """Hold a model against the gate on the rows held back from training; None where it has none."""
+    """Judge a model by the gate on the rows held back from training; None where it has none."""
     model = find_model(run.config)
     if not isinstance(model, Validated):
         return None

@@ -52,7 +52,7 @@ class Verdict:
 
 
 def judge(config: ModelConfig, evaluation: Evaluation, scored: pa.Table) -> Verdict:
-    """Hold a model's test rows against the configuration and the naive forecasts of the same rows."""
+    """Check a model's test rows against the configuration and the naive forecasts of the same rows."""
     demands = []
     for name, threshold in config.gate.thresholds.items():
         value = evaluation.metrics.get(name)

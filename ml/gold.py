@@ -38,14 +38,17 @@ class RowFilter:
         """Return the same rows of all days before one."""
         return replace(self, first=None, last_exclusive=last_exclusive)
 
-    def conditions(self) -> tuple[pl.Expr, ...]:
+    def conditions(self, table: Table) -> tuple[pl.Expr, ...]:
         """Return the filter as conditions on rows; a file that holds no such row is not opened."""
-        day = pl.col(self.day_column)
+
+        def column(name: str) -> pl.Expr:
+            return pl.col(table.current_name(name))
+
         return (
-            *(pl.col(name) == value for name, value in self.equal),
-            *(pl.col(name).is_in(values) for name, values in self.any_of),
-            *((day >= self.first,) if self.first else ()),
-            *((day < self.last_exclusive,) if self.last_exclusive else ()),
+            *(column(name) == value for name, value in self.equal),
+            *(column(name).is_in(values) for name, values in self.any_of),
+            *((column(self.day_column) >= self.first,) if self.first else ()),
+            *((column(self.day_column) < self.last_exclusive,) if self.last_exclusive else ()),
         )
 
 
@@ -99,23 +102,27 @@ def read_snapshot(
 ) -> pa.Table:
     """Read the columns, or all that the snapshot has, of the rows that match, ascending by primary key.
 
-    The types are the declared ones.
+    The types are the declared ones. A configuration that was recorded with a run may name a column as it was called
+    then: the column is returned by that name, whatever the snapshot and the table call it.
 
     Raises:
-        BadInputError: the snapshot is gone, or lacks a column.
+        BadInputError: the snapshot is gone or lacks a column.
     """
     iceberg = load(settings, table)
     known = columns_of_snapshot(iceberg, table, snapshot_id)
-    chosen = known if columns is None else {*columns, *table.primary_key}
-    missing = sorted(chosen - known)
+    names = (*table.primary_key, *(known if columns is None else columns))
+    asked = {name: table.current_name(name) for name in names}
+    missing = [name for name, current in asked.items() if current not in known]
     if missing:
         raise BadInputError(
             f"{table.identifier} has no column {', '.join(missing)} at snapshot {snapshot_id}; choose a snapshot "
             "that was written since the column was added (--as-of), or features that do not need it"
         )
-    wanted = [name for name in table.column_names if name in chosen]
-    rows = PinnedTable(settings, iceberg.metadata_location, snapshot_id).rows(*row_filter.conditions())
-    return as_declared(table, in_order(rows.select(wanted).collect(engine="streaming"), table.primary_key))
+    wanted = [name for name in table.column_names if name in asked.values()]
+    rows = PinnedTable(settings, iceberg.metadata_location, snapshot_id).rows(*row_filter.conditions(table))
+    found = as_declared(table, in_order(rows.select(wanted).collect(engine="streaming"), table.primary_key))
+    in_table = sorted(asked, key=lambda name: table.column_names.index(asked[name]))
+    return pa.table({name: found.column(asked[name]) for name in in_table})
 
 
 def columns_of_snapshot(iceberg: IcebergTable, table: Table, snapshot_id: int) -> set[str]:

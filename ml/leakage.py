@@ -60,12 +60,12 @@ def check_past_only(build: Build, cuts: Sequence[int]) -> None:
 
 
 def differs(left: Floats, right: Floats) -> Floats:
-    """Say where two arrays are not the same number; missing is the same as missing."""
+    """Return where two arrays are not the same number; missing is the same as missing."""
     return np.asarray(~((left == right) | (np.isnan(left) & np.isnan(right))))
 
 
 def check_split(train: Examples, test: Examples) -> None:
-    """Hold that every training target was measured before the first test example was made.
+    """Check that every training target was measured before the first test example was made.
 
     Raises:
         LeakError: the test begins before training has ended: a random split, or no gap.

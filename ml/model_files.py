@@ -1,4 +1,4 @@
-"""The folder of a model: text and numbers, and a list of their sha256, held against it before any of them is parsed."""
+"""The folder of a model: text and numbers, checked against a list of their sha256 before any of them is parsed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def write_index(folder: Path, facts: Mapping[str, Any]) -> None:
 
 
 def read_index(folder: Path) -> dict[str, Any]:
-    """Read what a model says of itself, after its files were held against their sha256.
+    """Read what a model says of itself, after its files were checked against their sha256.
 
     Raises:
         TamperedError: a file is missing, was changed, was added, or is of no safe format.

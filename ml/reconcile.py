@@ -78,7 +78,7 @@ def let_expire(context: Context, table: Table, tag: str, reference: SnapshotRef)
 
 
 def run_is_recent(context: Context, run_id: str, oldest: datetime) -> bool:
-    """Say whether a run began after a moment; an old snapshot may be trained on today."""
+    """Return whether a run began after a moment; an old snapshot may be trained on today."""
     from mlflow.exceptions import MlflowException
 
     try:

@@ -1,4 +1,4 @@
-"""Registered versions: made whole first, named by an alias last, and held against their sha256 before they are loaded.
+"""Registered versions: made whole first, named by an alias last, checked against their sha256 before they are loaded.
 
 Writes  the tag of gold, now lasting; MLflow's model version; registry.model_versions; then alias challenger
 

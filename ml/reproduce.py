@@ -107,7 +107,7 @@ def compare_predictions(old: pa.Table, new: pa.Table) -> tuple[float, int]:
 
 
 def explain(context: Context, run: TrainingRun) -> list[str]:
-    """Say what is not as it was when the version was trained."""
+    """Describe what is not as it was when the version was trained."""
     notes = []
     now = git_commit()
     if now != run.git_commit:

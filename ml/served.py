@@ -1,6 +1,6 @@
 """How MLflow loads our models for serving: `mlflow.pyfunc.load_model` calls `_load_pyfunc` with the folder of a model.
 
-The folder's files are held against their sha256 first. What is forecast from: the features of the signature.
+The folder's files are checked against their sha256 first. What is forecast from: the features of the signature.
 """
 
 from __future__ import annotations

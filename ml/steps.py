@@ -140,7 +140,7 @@ def read_rows(context: Context, run: TrainingRun, more: Sequence[str] = ()) -> p
 
 
 def check_size_and_age(config: ModelConfig, rows: pa.Table) -> None:
-    """Hold the rows against the configuration's demands on data.
+    """Check the rows against the configuration's demands on data.
 
     Raises:
         BadInputError: too few, or too old.

@@ -71,7 +71,7 @@ def pinned_version(requirements: Path) -> str:
 
 
 def is_installed(wanted: str) -> bool:
-    """Say whether torch is there in a version; 2.15.0+cpu is a build of 2.15.0."""
+    """Return whether torch is there in a version; 2.15.0+cpu is a build of 2.15.0."""
     try:
         return Version(version("torch")).public == wanted
     except PackageNotFoundError:

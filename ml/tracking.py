@@ -70,7 +70,7 @@ class TrainingRun:
     artifact_uri: str
 
     def is_done(self, step: str) -> bool:
-        """Say whether a step has ended well."""
+        """Return whether a step has ended well."""
         return f"{TAG}step.{step}" in self.tags
 
 

@@ -28,6 +28,24 @@ if TYPE_CHECKING:
 
     from spark_jobs.engine.job import Outcome, Request, TableJob
 
+STARTS_PROCESSES = (
+    *("test_cli.py", "test_wheel.py", "test_demo.py", "test_session.py", "test_processes.py", "test_real_runs.py"),
+    *("test_training.py", "test_tick_gru.py", "test_image_cnn.py", "test_mnist.py", "test_distributed.py"),
+    *("test_steps.py", "test_reproduce.py", "test_torch_runtime.py", "test_trino.py", "test_real_ticks.py"),
+)
+"""Files whose tests start programs or train models: seconds each, too long for a look before a commit."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test-quick` leaves out, and put tests that share an expensive fixture onto one worker."""
+    for item in items:
+        names = set(getattr(item, "fixturenames", ()))
+        if names & {"spark", "training"} or item.path.name in STARTS_PROCESSES or "stack" in item.path.parts:
+            item.add_marker("slow")
+        shared = next((name for name in ("real_lake", "airflow", "training") if name in names), None)
+        item.add_marker(pytest.mark.xdist_group(shared or str(item.path)))
+
+
 TradeLine = tuple[int, str, str, datetime] | str
 """Trade id, price, size and time; or a line as it is to stand in the file."""
 

@@ -3,46 +3,77 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from lakehouse.errors import ExitCode
+from lakehouse.errors import PASSING, ExitCode, worst_code
 from lakehouse.tables.logs import RUN_FACTS
 
 logger = logging.getLogger(__name__)
 
+Row = Mapping[str, Any]
+
 NEEDS_A_PERSON = (ExitCode.BAD_INPUT, ExitCode.AUDIT_FAILED)
 """Running the same again would end the same: no retry."""
+SHELL_SIGNAL = 128
+"""A shell adds it to the number of the signal that ended a process."""
+STEP = re.compile(r", job (\d+) of (\d+)$")
+"""Ends the `run_by` of a job that a chain ran."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a process ended: its exit code (negative where a signal ended it) and one line for a person."""
+    """How a process ended: its exit code (negative where a signal ended it), a line for a person, its recorded runs."""
 
     exit_code: int
     message: str
-    facts: Mapping[str, Any]
+    runs: tuple[Row, ...] = ()
 
     @property
     def is_success(self) -> bool:
-        """True where the tables are as they should be; some files may be quarantined."""
-        return self.exit_code in (ExitCode.DONE, ExitCode.QUARANTINED)
+        """True where the tables are as they should be; files may be quarantined and parts held back."""
+        return self.exit_code in PASSING
+
+    @property
+    def set_aside(self) -> tuple[str, ...]:
+        """What the runs that quarantined files or held parts back say: the parts and their files, a line each."""
+        return tuple(said(run) for run in self.runs if run["exit_code"] == ExitCode.QUARANTINED)
 
 
-def ending_of(exit_code: int, message: str = "", row: Mapping[str, Any] | None = None) -> Ending:
-    """Describe an ending by the recorded run where there is one, else by what the process said last."""
-    if row is not None:
-        facts = {name: row[name] for name in RUN_FACTS}
-        return Ending(int(row["exit_code"]), one_line(row["message"]), facts)
-    if exit_code < 0 or exit_code > 128:
-        signal = -exit_code if exit_code < 0 else exit_code - 128
-        message = f"ended by signal {signal}" + (f": {message}" if message else "")
-    elif exit_code and not message:
+def ending_of(exit_code: int, message: str = "", runs: Sequence[Row] = ()) -> Ending:
+    """Describe an ending by the recorded runs, where they tell it, else by the process's exit code and last words.
+
+    A cluster loses the exit code, so that the runs come first: one that failed, or all of a chain. If no run failed and
+    some of the chain are missing, the process died between two jobs or in one.
+    """
+    recorded = tuple({name: run[name] for name in RUN_FACTS} for run in runs)
+    worst = worst_code(run["exit_code"] for run in runs)
+    if runs and (worst not in PASSING or exit_code in PASSING or is_complete(runs)):
+        telling = [run for run in runs if run["exit_code"] not in PASSING] or runs
+        return Ending(int(worst), one_line("; ".join(map(said, telling))), recorded)
+    number = -exit_code if exit_code < 0 else exit_code - SHELL_SIGNAL if exit_code > SHELL_SIGNAL else 0
+    if number:
+        message = ": ".join(part for part in (f"ended by signal {number}", message) if part)
+    elif exit_code not in PASSING and not message:
         message = "it left no message; the lines above may tell more"
-    return Ending(exit_code, one_line(message), {"exit_code": exit_code})
+    if runs:
+        message += f" (after {runs[-1]['job']})"
+    return Ending(exit_code, one_line(message), recorded)
+
+
+def said(run: Row) -> str:
+    """Return what a run said of itself, with its job's name."""
+    return f"{run['job']}: {run['message'].removeprefix('error: ')}"
+
+
+def is_complete(runs: Sequence[Row]) -> bool:
+    """Return whether the runs of one attempt are all that it was to make; a job alone does not say which one it is."""
+    step = STEP.search(runs[-1]["run_by"])
+    return step is None or step[1] == step[2]
 
 
 def one_line(text: str) -> str:
@@ -58,7 +89,7 @@ def settle(ending: Ending) -> None:
         AirflowException: a crash, a kill, a conflict, a service away: the same run again may do it.
     """
     if ending.exit_code == ExitCode.QUARANTINED:
-        logger.warning("published, some files are quarantined: %s", ending.message)
+        logger.warning("published, with files quarantined or parts held back: %s", ending.message)
     elif ending.is_success:
         logger.info("%s", ending.message or "done")
     elif ending.exit_code in NEEDS_A_PERSON:

@@ -1,4 +1,4 @@
-"""Notices of failures and of missed deadlines, by mail and Slack, where there is a connection for it; else silence.
+"""Notices of failures, of what was set aside and of late runs, by mail and Slack; silence without a connection.
 
     AIRFLOW_CONN_LAKEHOUSE_SMTP    a mail server; its extra names `from_email` and `to`
     AIRFLOW_CONN_LAKEHOUSE_SLACK   a Slack webhook; its password is the webhook's token
@@ -11,6 +11,7 @@ from __future__ import annotations
 import html
 import logging
 import shlex
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -37,6 +38,14 @@ def notify_failure(context: Any) -> None:
     days = f"[{first_day(dag_run, context['params'])}, {last_day_exclusive(dag_run, context['params'])})"
     subject = f"{dag_run.dag_id}.{task.task_id} failed"
     send(subject, f"{subject} for {days} in {dag_run.run_id}: {reason}\nBy hand: {by_hand(task)}", context)
+
+
+def notify_set_aside(context: Any, lines: Sequence[str]) -> None:
+    """Report what a task that went well has set aside: files that it could not read, parts that failed their audit."""
+    if lines:
+        dag_run = context["dag_run"]
+        subject = f"{dag_run.dag_id}.{context['task'].task_id} set something aside"
+        send(subject, "\n".join((f"{subject} in {dag_run.run_id}; all else is published", *lines)), context)
 
 
 def by_hand(task: Any) -> str:

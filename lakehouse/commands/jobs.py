@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lakehouse.config.project import pipelines
 from lakehouse.errors import BadInputError
 
 if TYPE_CHECKING:
     from lakehouse.config.settings import Settings
-
-VISION = "vision"
-"""The domain whose runs are of image sets, not of days."""
 
 From = Annotated[str | None, typer.Option("--from", metavar="DAY", help="First day, e.g. 2024-08-08.")]
 To = Annotated[str | None, typer.Option("--to", metavar="DAY", help="The day after the last one, e.g. 2024-08-09.")]
@@ -23,13 +21,18 @@ Landing = Annotated[str | None, typer.Option(metavar="DIR", help="Folder or s3:/
 
 
 def run(
-    domain: Annotated[str, typer.Argument(help="What to run: finance, energy or vision.")],
+    domain: Annotated[str, typer.Argument(help=f"What to run: {', '.join(pipelines())}.")],
     *,
     dataset: Annotated[
-        str | None, typer.Option(metavar="SET", help="Of vision: an image set, e.g. mnist; without it all there are.")
+        list[str] | None,
+        typer.Option(metavar="SET", help="Of images, which have no days: an image set, e.g. mnist; else every set."),
     ] = None,
     first: From = None,
     last: To = None,
+    jobs: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this job or table, e.g. silver.trades; may be repeated."),
+    ] = None,
     landing: Landing = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Let files supersede deliveries with other bytes.")
@@ -37,24 +40,29 @@ def run(
     strict: Annotated[bool, typer.Option("--strict", help="Publish nothing where a file is unreadable.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be read and rewritten.")] = False,
 ) -> None:
-    """Run a domain's jobs for whole days or an image set, from files to gold; without, for all that the files hold.
+    """Run a domain's jobs, from files to gold, for whole days or image sets; without either, for all files.
 
     \b
     Example: lakehouse run finance --from 2024-08-08 --to 2024-08-09
              lakehouse run finance --from 2024-08-08 --to 2024-08-09 --landing ~/ticks --dry-run
              lakehouse run energy --landing ~/meters
              lakehouse run vision --dataset mnist
+             lakehouse run finance --jobs silver.trades --jobs gold.bars_1m
     """
     from lakehouse.commands.submit import find_pipeline, spark_submit
     from lakehouse.config.settings import settings
+    from lakehouse.tables import has_days
 
     if (first is None) != (last is None):
         raise BadInputError("--from and --to belong together: days are [from, to)")
     pipeline = find_pipeline(domain)
-    if (first if domain == VISION else dataset) is not None:
-        raise BadInputError("--dataset is for vision, --from and --to for the other domains: image sets have no days")
+    if dataset and has_days(domain):
+        raise BadInputError(f"--dataset is for image sets; {domain} has days: --from and --to")
+    if first and not has_days(domain):
+        raise BadInputError(f"--from and --to are for days; {domain} has image sets, which have none: --dataset")
     require_ready(settings())
-    arguments = ["--dataset", dataset] if dataset else []
+    chosen = (("--dataset", dataset), ("--jobs", jobs))
+    arguments = [part for option, names in chosen for name in names or () for part in (option, name)]
     if first and last:
         parse_range(first, last)
         arguments += ["--from", first, "--to", last]

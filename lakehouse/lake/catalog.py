@@ -45,6 +45,19 @@ def load(settings: Settings, table: Table) -> IcebergTable:
         raise UnavailableError(f"{table.identifier} can't be loaded ({why}); `lakehouse doctor` says more") from error
 
 
+def has_rows(settings: Settings, table: Table) -> bool:
+    """Return whether a table exists and has a row on `main`.
+
+    Raises:
+        UnavailableError: the catalog or the store does not answer.
+    """
+    try:
+        iceberg = load(settings, table)
+    except BadInputError:
+        return False
+    return any(True for _ in iceberg.scan().plan_files())
+
+
 def append_log(settings: Settings, table: Table, rows: list[dict[str, Any]]) -> None:
     """Append keyed rows to a log table, once: where an answer was lost, the snapshot's own id tells.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from pyiceberg.table import Table as IcebergTable
@@ -72,6 +72,26 @@ def held_back(iceberg: IcebergTable, slices: Iterable[Slice]) -> dict[Slice, tup
     """Return, by slice, the subjects that failed their audit: `main` still has their rows from before."""
     last = last_replacements(iceberg)
     return {each: last[each].held_back for each in slices if each in last and last[each].held_back}
+
+
+def held_subjects(
+    iceberg: IcebergTable, slices: Collection[Slice]
+) -> Iterable[tuple[datetime, dict[Slice, tuple[str, ...]]]]:
+    """Yield when runs replaced some of the slices on `main`, newest first, each with the subjects that it held back.
+
+    A run that holds parts back stages a slice twice, first with their new rows: its last snapshot of a slice counts.
+    """
+    seen: set[tuple[str, Slice]] = set()
+    for snapshot in main_history(iceberg):
+        summary = summary_of(snapshot)
+        run_id = summary.get(RUN_ID, str(snapshot.snapshot_id))
+        named = set(parse_slices(summary.get(SLICES, ""))) & set(slices)
+        replaced = {each for each in named if (run_id, each) not in seen}
+        seen |= {(run_id, each) for each in replaced}
+        if replaced:
+            held: Mapping[str, list[str]] = json.loads(summary.get(HELD_BACK, "{}"))
+            moment = datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC)
+            yield moment, {each: tuple(held.get(str(each), ())) for each in replaced}
 
 
 def slice_fingerprints(iceberg: IcebergTable, column: str, slices: Iterable[Slice]) -> dict[Slice, str]:

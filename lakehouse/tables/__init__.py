@@ -16,7 +16,10 @@ from lakehouse.errors import BadInputError
 from lakehouse.tables import vision
 from lakehouse.tables.model import CATALOG, Column, Table
 
-__all__ = ["CATALOG", "TABLES", "Column", "Table", "find_table", "tables_of"]
+__all__ = ["CATALOG", "LAYERS", "TABLES", "Column", "Table", "find_table", "has_days", "tables_of"]
+
+LAYERS = ("bronze", "silver", "gold")
+"""The layers of a domain's tables, in the order in which they are made."""
 
 
 @cache
@@ -28,6 +31,12 @@ def tables_of(module: str) -> tuple[Table, ...]:
             if isinstance(table, Table):
                 found.setdefault(table.identifier, table)
     return tuple(found.values())
+
+
+def has_days(domain: str) -> bool:
+    """Return whether a domain's deliveries have days, unlike image sets."""
+    bronze = [table for table in tables_of(domain) if table.layer == "bronze"]
+    return any(table.column(str(table.replaced_by)).type == "date" for table in bronze)
 
 
 def _declared() -> Iterator[Table]:

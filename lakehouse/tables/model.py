@@ -98,15 +98,8 @@ class Table:
         return tuple(name for name in self.column_names if name != "_ingested_at")
 
     def current_name(self, name: str) -> str:
-        """Return the declared name of a column that is asked for by that name or by one that it had in the past.
-
-        Raises:
-            KeyError: the table has no such column.
-        """
-        for column in self.columns:
-            if name in (column.name, *column.formerly):
-                return column.name
-        raise KeyError(f"{self.identifier} has no column {name!r}; it has {', '.join(self.column_names)}")
+        """Return the declared name of a column that had the given name in the past; any other name as it is."""
+        return next((column.name for column in self.columns if name in column.formerly), name)
 
     def column(self, name: str) -> Column:
         """Return the declaration of one column.

@@ -13,11 +13,15 @@ from ml.hyperparameters import BoostedTrees, Linear, RandomForest, XGBoostTrees
 MEASURED = ("load_kw", "completeness_ratio")
 """Columns of gold that are known when the row's hour has ended."""
 ORIGIN_FEATURES = tuple(
-    column.name
+    name
     for column in GOLD_LOAD_HOURLY.columns
     if column.type in ("double", "int", "boolean") and column.name not in (*GOLD_LOAD_HOURLY.primary_key, *MEASURED)
+    for name in (column.name, *column.formerly)
 )
-"""All other numbers of gold: known when the row's hour begins, which is checked before training (claims.py)."""
+"""All other numbers of gold: known when the row's hour begins, which is checked before training (claims.py).
+
+A configuration that was recorded with a run names a column as it was called then.
+"""
 
 SAME_HOUR_DAYS = (1, 2, 3, 7)
 TARGET_FEATURES = (

@@ -1,6 +1,6 @@
 """Forecasts of a trained load model: of examples, of the hours of some days, and of features that a server is given.
 
-Reads   a model's folder, its files held against their sha256; rows of gold.load_hourly
+Reads   a model's folder, its files checked against their sha256; rows of gold.load_hourly
 """
 
 from __future__ import annotations

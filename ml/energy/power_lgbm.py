@@ -203,7 +203,7 @@ def test_start(config: PowerConfig, length: int) -> int:
 
 
 def fit_fold(config: PowerConfig, examples: Examples, fold: Fold) -> learners.Learner:
-    """Fit one learner on a fold's training part, after its split was held against time."""
+    """Fit one learner on a fold's training part, after checking that its split lies in time."""
     chosen = with_target(examples.take(fold.train[fold.train >= WARM_UP_H]))
     check_split(chosen, examples.take(fold.test))
     hyperparameters = config.chosen_hyperparameters()

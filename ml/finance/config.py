@@ -13,11 +13,15 @@ from ml.finance.relative import RELATIVE
 from ml.hyperparameters import BoostedTrees, RandomForest
 
 PLAIN_FEATURES = tuple(
-    column.name
+    name
     for column in GOLD_TICK_FEATURES.columns
     if column.type in ("double", "int") and column.unit not in (QUOTE_CURRENCY, BASE_UNIT)
+    for name in (column.name, *column.formerly)
 )
-"""Numbers of gold that mean the same whatever an instrument's price and lot are, by the units that are declared."""
+"""Numbers of gold that mean the same whatever an instrument's price and lot are, by the units that are declared.
+
+A configuration that was recorded with a run names a column as it was called then.
+"""
 FEATURES = (*PLAIN_FEATURES, *RELATIVE)
 """What a configuration may name."""
 
@@ -104,7 +108,7 @@ class Backtest(Section):
     exit_bps: float = Field(ge=0)
     """Forecast return in the position's direction below which it is closed."""
     random_draws: int = Field(ge=20, le=10_000)
-    """Random policies with the same turnover that the result is held against."""
+    """Random policies with the same turnover that the result is compared with."""
 
     @property
     def cost_ratio(self) -> float:

@@ -82,7 +82,7 @@ def evaluate(config: TickConfig, scored: pa.Table) -> Evaluation:
 
 
 def measure_errors(rows: pa.Table, horizon: int) -> dict[str, float]:
-    """Hold the forecasts' errors against those of the strongest naive forecast."""
+    """Measure the forecasts' errors beside those of the strongest naive forecast."""
     means = rows.group_by("moment").aggregate([("loss", "mean"), ("baseline_loss", "mean")])
     means = means.sort_by("moment")
     own, naive = (means.column(name).to_numpy() for name in ("loss_mean", "baseline_loss_mean"))
@@ -125,7 +125,7 @@ def measure_trading(config: TickConfig, market: Market, days: tuple[date, date])
 
 
 def measure_luck(config: TickConfig, market: Market, found: Trading, per_year: float) -> dict[str, float]:
-    """Hold a result against random policies with the same turnover."""
+    """Compare a result with random policies with the same turnover."""
     chosen = config.backtest
     draws = random_policies(market, found.positions, chosen.cost_ratio, chosen.random_draws, config.seed)
     sharpes = np.array([annual_sharpe(each.net, per_year) for each in draws])

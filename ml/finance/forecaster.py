@@ -141,7 +141,7 @@ def save_forecaster(config: TickConfig, forecaster: Forecaster, folder: Path) ->
 
 
 def load_forecaster(config: TickConfig, index: Mapping[str, Any], folder: Path) -> Forecaster:
-    """Read a forecaster; `index` is its model.json, whose files were held against their sha256."""
+    """Read a forecaster; `index` is its model.json, whose files were checked against their sha256."""
     values = index["scaling"]
     scaling = Scaling(tuple(values["centre"]), tuple(values["scale"]), values["target_scale"], values["target_mean"])
     path, model_type, length = folder / index["file"], index["model_type"], index["window"]

@@ -9,8 +9,8 @@ Returns are simple returns per bar of one portfolio, net or gross, flat bars inc
   best of as many trials without skill is expected to show as benchmark.
 
 Returns of bars in the future of one position are taken as independent, as all of these do. The functions are small and
-held against values by hand and against a library in the tests: those that carry them bring data download, plotting or
-compilers along, or have had no release for years.
+checked in the tests against values by hand and against a library: those that carry them bring data download, plotting
+or compilers along, or have had no release for years.
 """
 
 from __future__ import annotations

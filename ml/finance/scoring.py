@@ -1,6 +1,6 @@
 """Forecasts of a trained tick model: of every bar with its truth, of some days, and of windows a server is given.
 
-Reads   a model's folder, its files held against their sha256; rows of gold.tick_features
+Reads   a model's folder, its files checked against their sha256; rows of gold.tick_features
 
 A forecast is made when a bar has ended, of the log return from its close to the close some bars later.
 """

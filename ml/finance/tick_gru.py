@@ -178,7 +178,7 @@ def as_examples(config: TickConfig, bars: Bars) -> Examples:
 
 
 def fit_fold(config: TickConfig, bars: Bars, fold: Fold, ahead: Floats, say: Say) -> Forecaster:
-    """Fit one forecaster on a fold's training part, after its split was held against time."""
+    """Fit one forecaster on a fold's training part, after checking that its split lies in time."""
     check_split(spans(config, bars, fold.train, ahead), spans(config, bars, fold.test, ahead))
     return fit_forecaster(config, bars, fold.train, ahead[fold.train], say)
 

@@ -79,7 +79,7 @@ def view_values(chunk: pa.Array, size: int) -> Bytes:
 
 
 def is_in_split(rows: pa.Table, split: str) -> NDArray[np.bool_]:
-    """Say which rows are of a split."""
+    """Return which rows are of a split."""
     found: NDArray[np.bool_] = pa.compute.equal(rows.column("split"), split).to_numpy()
     return found
 

@@ -1,4 +1,4 @@
-"""How good answers are: accuracy, F1, the worst class, calibration; and what they are held against.
+"""How good answers are: accuracy, F1, the worst class, calibration; and what they are compared with.
 
 Reads   one row per image: truth, forecast (labels), confidence (probability of the forecast label, 0..1)
 """

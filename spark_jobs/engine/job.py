@@ -30,6 +30,8 @@ class Request:
     is_replacing: bool = False
     is_strict: bool = False
     is_dry_run: bool = False
+    step: str = ""
+    """Which job of a chain this is, such as `job 2 of 5`; empty for one that runs alone."""
     run_id: str = field(default_factory=lambda: secrets.token_hex(8))
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 

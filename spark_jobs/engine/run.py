@@ -124,9 +124,7 @@ def run_unrecorded(job: TableJob, request: Request) -> Outcome:
     before: list[Published] = []  # by attempts that found a later table moved
     for _ in range(request.settings.publish_attempts):
         bases = {table.identifier: main_snapshot(request.settings, table) for table in job.tables}
-        plan = job.plan(request)
-        keys = slice_keys(job, plan)
-        due = due_slices(request.settings, job.tables, keys)
+        plan, keys, due = find_due(job, request)
         if not due:
             what = f"done already: {describe_slices(plan.slices)}" if plan.slices else "nothing to do"
             return Outcome(job, "done already", ExitCode.DONE, what)
@@ -161,6 +159,13 @@ def run_unrecorded(job: TableJob, request: Request) -> Outcome:
         return outcome_of(job, request, attempt.run_key, published, summary)
     attempts = request.settings.publish_attempts
     raise ConflictError(f"{job.name}: other runs published first {attempts} times; run it again when they are through")
+
+
+def find_due(job: TableJob, request: Request) -> tuple[Plan, dict[Slice, str], tuple[Slice, ...]]:
+    """Return a job's plan, the key of each of its slices, and the slices that are due; needs no Spark."""
+    plan = job.plan(request)
+    keys = slice_keys(job, plan)
+    return plan, keys, due_slices(request.settings, job.tables, keys)
 
 
 def outcome_of(job: TableJob, request: Request, run_key: str, published: Publication, summary: Summary) -> Outcome:
@@ -267,4 +272,5 @@ def run_by(request: Request) -> str:
     A setting of Spark reaches the driver wherever that runs; an environment does not.
     """
     called_by = request.spark.sparkContext.getConf().get(CALLER, "")
-    return f"{getpass.getuser()} for {called_by}" if called_by else getpass.getuser()
+    caller = ", ".join(part for part in (called_by, request.step) if part)
+    return f"{getpass.getuser()} for {caller}" if called_by else getpass.getuser()

@@ -85,6 +85,7 @@ def session_options(settings: Settings) -> dict[str, str]:
         "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
         "spark.redaction.regex": "(?i)secret|password|passwd|token|credential|access[.-]?key",
         "spark.executorEnv.POLARS_MAX_THREADS": "1",  # a task is one core
+        "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",  # NumPy's: more threads doubled the CPU seconds of correlations
         "spark.python.daemon.module": "spark_jobs.engine.worker_daemon",
         **catalog_options(settings),
     }

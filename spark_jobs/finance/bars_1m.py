@@ -27,7 +27,8 @@ from spark_jobs.finance.sessions import describe_sessions, session_frame, sessio
 from spark_jobs.layers.command_line import main
 from spark_jobs.layers.derive import Carry, by_state
 from spark_jobs.layers.gold import Derivation, Inputs, gold_job
-from transforms.finance.bars import MINUTE_US, TRADE_COLUMNS, Close, make_bars, survey_closes
+from transforms.finance.bars import BarState, BarStates, make_bars, survey_closes
+from transforms.finance.minutes import MINUTE_US, TRADE_COLUMNS
 
 CARRY_DAYS = 10
 """How many days back a close may be carried from; no declared venue closes for that long."""
@@ -39,12 +40,12 @@ def given(instrument_ids: Sequence[str], days: Sequence[Slice], now: datetime) -
     return session_frame(instrument_ids, day, now), day
 
 
-def read_closes(bars: PinnedTable, day: date) -> Mapping[str, Close]:
+def read_closes(bars: PinnedTable, day: date) -> BarStates:
     """Return each instrument's last traded close by the end of a day that days after it may carry on from."""
     recent = [day - timedelta(days=number) for number in range(CARRY_DAYS)]
     traded = bars.rows(pl.col("event_date").is_in(recent), ~pl.col("is_filled")).sort("bar_start")
     last = traded.group_by("instrument_id").agg(pl.col("event_date").last(), pl.col("close").last()).collect()
-    return {instrument_id: Close(of_day, close) for instrument_id, of_day, close in last.rows()}
+    return {instrument_id: BarState(of_day, close) for instrument_id, of_day, close in last.rows()}
 
 
 def compare_trades(inputs: Inputs, branch: Branch, days: Sequence[Slice], held: HeldBack) -> Mapping[str, Any]:
@@ -76,7 +77,7 @@ JOB = gold_job(
         making=by_state(
             make_bars,
             TRADE_COLUMNS,
-            Carry(read_closes, timedelta(days=CARRY_DAYS), lambda close: close.day, survey_closes),
+            Carry(read_closes, timedelta(days=CARRY_DAYS), lambda state: state.day, survey_closes),
             given=given,
         ),
         facts=compare_trades,

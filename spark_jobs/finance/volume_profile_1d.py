@@ -22,6 +22,9 @@ from spark_jobs.layers.derive import by_slices
 from spark_jobs.layers.gold import Derivation, Inputs, gold_job
 from transforms.finance.volume_profile import TRADE_COLUMNS, make_profile
 
+TRADES_PER_PIECE = 4_000_000
+"""About 150 bytes of memory each. Every piece of a day reads the day's whole file, so that few are cheaper."""
+
 
 def compare_volume(inputs: Inputs, branch: Branch, days: Sequence[Slice], held: HeldBack) -> Mapping[str, Any]:
     """Count the volume that the bins have more or less than the trades, outliers left out."""
@@ -37,7 +40,7 @@ JOB = gold_job(
     Derivation(
         table=GOLD_VOLUME_PROFILE_1D,
         upstream=SILVER_TRADES,
-        making=by_slices(make_profile, TRADE_COLUMNS, rows_per_piece=2_000_000),
+        making=by_slices(make_profile, TRADE_COLUMNS, rows_per_piece=TRADES_PER_PIECE),
         facts=compare_volume,
     ),
 )

@@ -13,14 +13,16 @@ from dataclasses import replace
 from graphlib import TopologicalSorter
 from importlib import import_module
 
-from lakehouse.errors import BadInputError, ExitCode
-from lakehouse.slices import in_order
+from lakehouse.errors import PASSING, BadInputError, ExitCode, LakehouseError, worst_code
+from lakehouse.slices import Slice, describe_slices, in_order
+from lakehouse.tables import LAYERS
 from spark_jobs.engine.job import Request, TableJob
 from spark_jobs.engine.manifest import touched_slices
-from spark_jobs.engine.run import run
+from spark_jobs.engine.run import find_due, run
+from spark_jobs.layers.choice import Choice
 from spark_jobs.layers.command_line import tell
 
-PASSING = (ExitCode.DONE, ExitCode.QUARANTINED)
+EVERYTHING = Choice()
 
 
 def find_jobs(domain: str, request: Request | None = None) -> tuple[TableJob, ...]:
@@ -58,7 +60,7 @@ def order_chain(jobs: Sequence[TableJob]) -> tuple[TableJob, ...]:
     for job in jobs:  # a table of what was delivered at all, made from the manifest
         if job.name not in needs and job.reads:
             needs[job.name] = {other.name for other in jobs if other.table.layer == "bronze"}
-    order = {"bronze": 0, "silver": 1, "gold": 2}
+    order = {layer: number for number, layer in enumerate(LAYERS)}
     sorter = TopologicalSorter(needs)
     sorter.prepare()
     chain: list[TableJob] = []
@@ -69,33 +71,72 @@ def order_chain(jobs: Sequence[TableJob]) -> tuple[TableJob, ...]:
     return tuple(sorted(chain, key=lambda job: order[job.table.layer]))
 
 
-def run_domain(domain: str, request: Request) -> ExitCode:
-    """Run every job of a domain's chain and return the exit code of the first failure, else the greatest one.
+def run_domain(domain: str, request: Request, choice: Choice = EVERYTHING) -> ExitCode:
+    """Run the chosen jobs of a domain's chain and return the worst exit code.
 
-    If an audit fails, the jobs that read its table are left out and the others go on; any other failure ends the chain.
+    If a job's input is bad or its audit fails, the jobs that read its table are left out and the others go on; any
+    other failure ends the chain.
     """
     codes: list[ExitCode] = []
     failed: dict[str, str] = {}
+    chain = order_chain(find_jobs(domain, request))
+    jobs = choice.pick(chain)
     slices, is_by_delivery = request.slices, True
-    jobs = order_chain(find_jobs(domain, request))
-    for job in jobs:
+    for number, job in enumerate(jobs, start=1):
         if is_by_delivery and job.table.layer != "bronze":
             is_by_delivery = False
-            if slices is not None:
-                delivered = [each.table.name for each in jobs if each.table.layer == "bronze"]
-                slices = touched_slices(request.settings, slices, delivered)
+            slices = event_slices(chain, request)
         missing = [failed[table.identifier] for table in job.reads if table.identifier in failed]
         if missing:
-            print(f"{job.name}: left out, since {missing[0]} failed its audit")
+            print(f"{job.name}: left out, since {missing[0]} failed", flush=True)
             failed[job.table.identifier] = missing[0]
             continue
-        outcome = run(job, replace(request, slices=slices))
+        step = f"job {number} of {len(jobs)}"
+        print(f"{job.name}: begins ({step})", flush=True)
+        outcome = run(job, replace(request, slices=slices, step=step))
         tell(outcome)
         codes.append(outcome.exit_code)
-        if outcome.exit_code is ExitCode.AUDIT_FAILED:
+        if outcome.exit_code in (ExitCode.BAD_INPUT, ExitCode.AUDIT_FAILED):
             failed[job.table.identifier] = job.name
         elif outcome.exit_code not in PASSING:
             break
         if slices is not None and not is_by_delivery:
             slices = in_order((*slices, *outcome.slices))  # a carried state may have reached later days
-    return next((code for code in codes if code not in PASSING), max(codes, default=ExitCode.DONE))
+    return worst_code(codes)
+
+
+def event_slices(chain: Sequence[TableJob], request: Request) -> tuple[Slice, ...] | None:
+    """Return the slices of silver and gold that the deliveries asked for touch; None if all are asked for."""
+    if request.slices is None:
+        return None
+    delivered = [job.table.name for job in chain if job.table.layer == "bronze"]
+    return touched_slices(request.settings, request.slices, delivered)
+
+
+def plan_domain(domain: str, request: Request, choice: Choice = EVERYTHING) -> dict[str, tuple[str, ...]]:
+    """Return, for each layer that has work, a line per job that is due; needs no Spark.
+
+    What a later layer has to do follows from what an earlier one publishes, so that each layer after the first with
+    work has work, too. A job whose plan fails has work: its run says and records why.
+    """
+    chain = order_chain(find_jobs(domain, request))
+    jobs = choice.pick(chain)
+    work: dict[str, tuple[str, ...]] = {}
+    for layer in LAYERS:
+        of_layer = [job for job in jobs if job.table.layer == layer]
+        if work and of_layer:
+            work[layer] = tuple(f"{job.name}: follows {next(iter(work))}" for job in of_layer)
+            continue
+        lines = []
+        for job in of_layer:
+            slices = request.slices if layer == "bronze" else event_slices(chain, request)
+            try:
+                due = find_due(job, replace(request, slices=slices))[2]
+            except LakehouseError as error:
+                lines.append(f"{job.name}: can't be planned ({error})")
+                continue
+            if due:
+                lines.append(f"{job.name}: due {describe_slices(due)}")
+        if lines:
+            work[layer] = tuple(lines)
+    return work

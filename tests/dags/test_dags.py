@@ -12,12 +12,15 @@ import pytest
 from airflow.sdk import DAG
 
 from dags.common.training import read_configs
-from lakehouse.config.project import ROOT
+from lakehouse.config.project import ROOT, pipelines
 from lakehouse.services.pools import POOLS, QUEUES
+from lakehouse.tables import LAYERS, has_days
 from ml.config import config_files, find_config
 
 FILES = sorted(path for path in (ROOT / "dags").glob("*.py") if path.name != "__init__.py")
 PARSE_LIMIT_S = 2.0
+PUBLISHED_BY_PREDICT = ("load_forecasts", "tick_predictions", "image_predictions")
+"""Jobs whose rows come from `lakehouse predict`, not from deliveries."""
 
 GUARDED = """
 import importlib.util, socket, sys, time
@@ -126,6 +129,29 @@ def test_every_model_has_its_group_with_what_its_yaml_says(name):
     assert {task.queue for task in tasks} == {wanted.queue}
     assert {task.priority_weight for task in tasks} == {wanted.priority}
     assert {task.owner for task in tasks} == {config.owner}
+
+
+@pytest.mark.parametrize("domain", [*pipelines()])
+def test_every_domain_has_one_dag_with_its_plan_layers_and_report(domain):
+    script = str(pipelines()[domain])
+    dags = [dag for dag in map(read_dag, FILES) if script in (getattr(task, "application", "") for task in dag.tasks)]
+    assert [dag.dag_id.partition("_")[0] for dag in dags] == [domain]
+    tasks = {task.task_id: task for task in dags[0].tasks}
+    assert "report" in tasks
+    assert script in tasks["plan"].command()
+    for layer in LAYERS:
+        assert (tasks[layer].application, tasks[layer].application_args[:2]) == (script, ["--layer", layer])
+    assert {"jobs"} | ({"first_day", "last_day_exclusive"} if has_days(domain) else {"datasets"}) <= set(dags[0].params)
+
+
+@pytest.mark.parametrize("domain", [*pipelines()])
+def test_every_job_of_a_domain_has_a_task_that_runs_it(domain):
+    """A table's job is in a layer's chain, a model's forecasts have a task or a command: none is forgotten."""
+    from spark_jobs.layers.chain import find_jobs, order_chain
+
+    found = find_jobs(domain)
+    chained = {job.name for job in order_chain(found) if job.table.layer in LAYERS}
+    assert {job.name for job in found} - chained <= {f"{domain}.{name}" for name in PUBLISHED_BY_PREDICT}
 
 
 def test_scripts_of_spark_tasks_exist(dag):

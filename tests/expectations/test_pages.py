@@ -22,7 +22,7 @@ from lakehouse.lake.migration import migrate
 from lakehouse.lake.schema import arrow_table
 from lakehouse.slices import UNDATED, Slice
 from lakehouse.tables import find_table
-from lakehouse.tables.logs import CHECK_RESULTS, FILE_BALANCES, RUNS
+from lakehouse.tables.logs import CHECK_RESULTS, FILE_BALANCES, HELD_PARTS, RUNS
 
 DAY = date(2024, 8, 8)
 BEGIN = datetime(2024, 8, 9, 6, 0, tzinfo=UTC)
@@ -76,7 +76,7 @@ def write_audit(settings: Settings, table_name: str, run_id: str, snapshot_id: i
         snapshot_id=snapshot_id,
         run_id=run_id,
         run_key="key",
-        days=(DAY,),
+        slices=(DAY,),
         rows_evaluated=rows,
         results=tuple(results),
         samples=samples,
@@ -108,7 +108,7 @@ def run_row(job: str, table_name: str, run_id: str, outcome: str, message: str, 
 
 
 def write_history(settings: Settings) -> None:
-    """Three published jobs, one stopped by its audit, and three rejected lines, one of them hostile."""
+    """Jobs that published, one that held a part back and one that its audit stopped, and three rejected lines."""
     migrate(settings)
     append_log(
         settings,
@@ -117,7 +117,7 @@ def write_history(settings: Settings) -> None:
             run_row("finance.bronze_trades", "bronze.trades", "b1", "published", "published 2024-08-08", 0),
             run_row("finance.silver_trades", "silver.trades", "s1", "published", "published 2024-08-07", 1),
             run_row("finance.silver_trades", "silver.trades", "s2", "audit failed", "price_in_range broke", 2),
-            run_row("finance.bars_1m", "gold.bars_1m", "g1", "published", "published 2024-08-08", 3),
+            run_row("finance.bars_1m", "gold.bars_1m", "g1", "held back", "published 2024-08-08; held back 1 parts", 3),
         ],
     )
     write_audit(settings, "bronze.trades", "b1", 6093829920392, 12_480)
@@ -138,6 +138,16 @@ def write_history(settings: Settings) -> None:
         "counted_at": BEGIN,
     }
     append_log(settings, FILE_BALANCES, [balance])
+    held = {
+        "run_id": "g1",
+        "table_name": "gold.bars_1m",
+        "slice": "2024-08-08",
+        "subject": "XRPETH.BINANCE",
+        "rules": "high_is_greatest, volume_not_negative",
+        "files": f"binance/XRPETH-trades-2024-08-08.zip, {HOSTILE}",
+        "held_at": BEGIN + timedelta(minutes=4),
+    }
+    append_log(settings, HELD_PARTS, [held, held | {"run_id": "g0", "held_at": BEGIN}])
     table = find_table("silver.trades_rejected")
     rows = [
         {"rule": "unparsable", "reason": "price 'x' is no number", "raw_price": "x", "_source_line": 4},
@@ -184,6 +194,17 @@ def test_build_index_shows_of_a_failed_rule_the_words_the_rows_the_run_and_the_c
         'href="audits/s2.silver.trades.html"',
     ]
     assert [text for text in shown if text not in card] == []
+
+
+def test_build_index_shows_parts_held_back_with_rules_files_and_since_when(pages: dict[str, str]) -> None:
+    shown = pages["index.html"].split("<h2>Held back</h2>")[1].split("<h2>")[0]
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", shown)
+    assert cells == [
+        *("<b>gold.bars_1m</b>", "2024-08-08", "XRPETH.BINANCE", "high_is_greatest, volume_not_negative"),
+        "binance/XRPETH-trades-2024-08-08.zip, &lt;script&gt;alert(&#39;line 7&#39;)&lt;/script&gt;",
+        *("2024-08-09 06:00:00", "2024-08-09 06:04:00"),
+    ]
+    assert "<b>gold.bars_1m</b>: 1 part keeps the rows from before: see Held back." in pages["index.html"]
 
 
 def test_build_index_counts_rejected_rows_by_rule_with_file_and_line(pages: dict[str, str]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from expectations import suite_for
 from expectations.batch import Batch
 from expectations.queries import query_command
-from expectations.report import AuditReport, Sample, days_condition, document_path
+from expectations.report import AuditReport, Sample, document_path, slices_condition
 from expectations.rules import FactRule, Suite, row_rule
 from expectations.runner import audit
 from lakehouse.config.settings import Settings, read_settings
@@ -51,7 +51,7 @@ def hold(
             make_good(suite.table) | {"sequence": number} | change for number, change in enumerate(changes, start=1)
         ]
         batch = make_batch(suite.table, rows)
-        return audit(suite, batch, facts, run_id="r", run_key="k", snapshot_id=7, settings=settings, days=(DAY,))
+        return audit(suite, batch, facts, run_id="r", run_key="k", snapshot_id=7, settings=settings, slices=(DAY,))
 
     return run
 
@@ -93,7 +93,7 @@ def test_audit_records_of_a_broken_rule_what_was_seen_and_how_to_see_it(
     lineage = ("_source_file", "_source_member", "_source_line")
     assert report.samples == {"price_in_range": Sample(columns + lineage, ((*values, "x", "x", "9"),))}
     document = json.loads(document_path(settings, "r", "silver.trades").read_text(encoding="utf-8"))
-    assert (document["days"], document["is_passed"]) == (["2024-08-08"], False)
+    assert (document["slices"], document["is_passed"]) == (["2024-08-08"], False)
     assert document["validation"]["statistics"]["unsuccessful_expectations"] == 1
 
 
@@ -155,7 +155,7 @@ def test_audit_names_columns_that_are_not_declared(
     other = replace(whole, columns={**whole.columns, "_ingested_at": "string"})
     report = audit(suite_for(TRADES), other, FACTS, run_id="r", run_key="k", snapshot_id=None, settings=settings)
     assert failed(report) == {"columns_of_other_type": "1"}
-    assert report.days == (DAY,)  # asked from the rows, since nobody named them
+    assert report.slices == (DAY,)  # asked from the rows, since nobody named them
     short = make_batch(TRADES, [make_good(TRADES)], "SELECT * EXCLUDE (exchange) FROM given")
     report = audit(suite_for(TRADES), short, FACTS, run_id="r", run_key="k", snapshot_id=None, settings=settings)
     assert "columns_as_declared" in failed(report)
@@ -197,12 +197,12 @@ def test_suite_refuses_two_rules_of_one_name() -> None:
         ),
     ],
 )
-def test_days_condition_selects_the_audited_days(days: list[date], condition: str) -> None:
-    assert days_condition(TRADES, days) == condition
+def test_slices_condition_selects_the_audited_days(days: list[date], condition: str) -> None:
+    assert slices_condition(TRADES, days) == condition
 
 
-def test_days_condition_selects_the_audited_sets() -> None:
-    assert days_condition(find_table("silver.images"), ["mnist", "digits"]) == "dataset IN ('digits', 'mnist')"
+def test_slices_condition_selects_the_audited_sets() -> None:
+    assert slices_condition(find_table("silver.images"), ["mnist", "digits"]) == "dataset IN ('digits', 'mnist')"
 
 
 def test_query_command_names_the_snapshot_of_the_table_that_it_alone_reads() -> None:

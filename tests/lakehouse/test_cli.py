@@ -17,8 +17,8 @@ import pytest
 import typer
 
 from lakehouse import cli
-from lakehouse.commands import submit
-from lakehouse.config.project import ROOT
+from lakehouse.commands import jobs, submit
+from lakehouse.config.project import ROOT, pipelines
 from lakehouse.config.settings import read_settings, settings
 from lakehouse.docs import dictionary
 from lakehouse.docs import settings as settings_page
@@ -143,13 +143,13 @@ def test_query_reads_its_text_from_stdin(lakehouse, prints, monkeypatch):
         pytest.param(
             ["run", "vision", "--from", "2024-08-08", "--to", "2024-08-09"],
             2,
-            "error: --dataset is for vision, --from and --to for the other domains: image sets have no days",
+            "error: --from and --to are for days; vision has image sets, which have none: --dataset",
             id="days of image sets",
         ),
         pytest.param(
             ["run", "finance", "--dataset", "mnist"],
             2,
-            "error: --dataset is for vision, --from and --to for the other domains: image sets have no days",
+            "error: --dataset is for image sets; finance has days: --from and --to",
             id="image set of finance",
         ),
         pytest.param(
@@ -442,3 +442,43 @@ def test_sql_refuses_in_one_line(lakehouse, home, arguments, message):
     assert (code, out) == (2, "")
     assert err.startswith(f"error: {message}")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "script", "expected"),
+    [
+        pytest.param(
+            [
+                "finance",
+                "--from",
+                "2024-08-08",
+                "--to",
+                "2024-08-09",
+                "--jobs",
+                "silver.trades",
+                "--jobs",
+                "gold.bars_1m",
+            ],
+            "finance",
+            ["--jobs", "silver.trades", "--jobs", "gold.bars_1m", "--from", "2024-08-08", "--to", "2024-08-09"],
+            id="days and jobs",
+        ),
+        pytest.param(
+            ["vision", "--dataset", "mnist", "--dataset", "digits", "--dry-run"],
+            "vision",
+            ["--dataset", "mnist", "--dataset", "digits", "--dry-run"],
+            id="image sets",
+        ),
+    ],
+)
+def test_run_hands_days_sets_and_jobs_to_the_domains_pipeline(lakehouse, monkeypatch, arguments, script, expected):
+    started = []
+    monkeypatch.setattr(jobs, "require_ready", lambda settings: None)
+    monkeypatch.setattr(submit, "spark_submit", lambda path, given: started.append((path, given)) or 0)
+    assert lakehouse("run", *arguments)[0] == 0
+    assert started == [(ROOT / "spark_jobs" / script / "pipeline.py", expected)]
+
+
+def test_run_names_every_domain_that_has_a_pipeline(lakehouse):
+    _, out, _ = lakehouse("run", "--help")
+    assert f"What to run: {', '.join(pipelines())}." in " ".join(out.split())

@@ -1,13 +1,16 @@
+from dataclasses import replace
 from datetime import date, datetime
 
 import polars as pl
 import pytest
-from pyiceberg.types import IntegerType
 
 from lakehouse.config.settings import read_settings
 from lakehouse.errors import BadInputError
 from lakehouse.lake.catalog import load
+from lakehouse.lake.migration import migrate_table
+from lakehouse.tables import Column
 from lakehouse.tables.energy import GOLD_LOAD_HOURLY
+from lakehouse.tables.vision import gold_images
 from ml import gold
 from ml.gold import Pin, RowFilter, choose_snapshot, in_order, read_gold
 from ml.pins import pin, tag_name
@@ -98,20 +101,49 @@ def test_rows_have_the_types_nulls_and_order_that_pyiceberg_reads(pinned, monkey
     assert {column.num_chunks for column in rows.columns} == {1}
 
 
-def test_snapshot_from_before_a_column_was_added_is_read_without_it_and_refused_with_it(pinned):
+def test_filter_of_a_table_without_days_asks_for_none():
+    assert RowFilter().conditions(gold_images("digits")) == ()
+
+
+@pytest.fixture
+def evolved(pinned, monkeypatch):
+    """The same after a version that renamed the meter and the load, and added a column between them."""
     settings, frame, where = pinned
-    with load(settings, GOLD_LOAD_HOURLY).update_schema() as change:
-        change.delete_column("month")
-    with load(settings, GOLD_LOAD_HOURLY).update_schema() as change:
-        change.add_column("month", IntegerType())  # a field of its own: not the one that the snapshot has
-    assert (
-        read_gold(settings, where, ("load_kw",), RowFilter()).column("load_kw").to_pylist()
-        == frame["load_kw"].to_list()
-    )
-    assert "month" not in read_gold(settings, where, None, RowFilter()).column_names
-    expected = rf"^gold\.load_hourly has no column month at snapshot {where.snapshot_id}; choose a snapshot that was "
+    names = {"meter_id": "meter", "load_kw": "mean_kw"}
+    columns = [
+        replace(column, name=names[column.name], formerly=(column.name,)) if column.name in names else column
+        for column in GOLD_LOAD_HOURLY.columns
+    ]
+    columns.insert(1, Column("country", "string", "Where the meter is.", nullable=True))
+    key = ("meter", *GOLD_LOAD_HOURLY.primary_key[1:])
+    declared = replace(GOLD_LOAD_HOURLY, columns=tuple(columns), primary_key=key)
+    migrate_table(load(settings, GOLD_LOAD_HOURLY), declared)
+    monkeypatch.setattr(gold, "find_table", lambda identifier: declared)
+    return settings, frame, where
+
+
+def test_read_gold_gives_a_renamed_column_by_the_name_that_is_asked_for(evolved):
+    settings, frame, where = evolved
+    rows = read_gold(settings, where, ("load_kw", "mean_kw", "hour"), DAYS)  # DAYS has the meter's former name
+    assert rows.column_names == ["meter", "hour_start", "occurrence", "load_kw", "mean_kw", "hour"]
+    assert rows.column("load_kw").to_pylist() == frame["load_kw"].to_list()[24:72]
+    assert rows.column("mean_kw") == rows.column("load_kw")
+
+
+def test_read_gold_refuses_a_column_that_came_after_the_snapshot(evolved):
+    settings, _, where = evolved
+    expected = rf"^gold\.load_hourly has no column country at snapshot {where.snapshot_id}; choose a snapshot that was "
     with pytest.raises(BadInputError, match=expected):
-        read_gold(settings, where, ("load_kw", "month"), RowFilter())
+        read_gold(settings, where, ("country", "load_kw"), DAYS)
+    with pytest.raises(BadInputError, match=r"^gold\.load_hourly has no column kw at snapshot"):
+        read_gold(settings, where, ("kw",), DAYS)
+
+
+def test_read_gold_of_all_columns_gives_those_of_the_snapshot(evolved):
+    settings, frame, where = evolved
+    rows = read_gold(settings, where, None, DAYS)
+    assert rows.column_names == [name for name in where.table.column_names if name != "country"]
+    assert rows.column("mean_kw").to_pylist() == frame["load_kw"].to_list()[24:72]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from datetime import date
 import pytest
 
 from lakehouse.errors import ExitCode
+from lakehouse.tables import has_days
 from spark_jobs.layers import chain, command_line
-from spark_jobs.layers.command_line import has_days, main_of_domains
+from spark_jobs.layers.command_line import main_of_domains
 
 DOMAINS = ("energy", "finance", "vision")
 
@@ -26,15 +27,14 @@ def run_domains(monkeypatch):
     def install(codes):
         asked = {}
 
-        def run_domain(domain, request):
+        def run_domain(domain, request, choice):
             asked[domain] = request.slices
             return ExitCode(codes[domain])
 
         monkeypatch.setattr(chain, "run_domain", run_domain)
         ended = []
-        monkeypatch.setattr(command_line, "finish", lambda arguments, name, work: ended.append(work(Asked())))
-        monkeypatch.setattr(command_line, "parse_arguments", lambda arguments, description: None)
-        main_of_domains("All domains.", DOMAINS)
+        monkeypatch.setattr(command_line, "finish", lambda arguments, name, work, *_: ended.append(work(Asked())))
+        main_of_domains("All domains.", DOMAINS, [])
         return ended[0], asked
 
     return install
@@ -58,3 +58,25 @@ def test_days_are_not_asked_of_image_sets(run_domains):
     _, asked = run_domains(dict.fromkeys(DOMAINS, 0))
     assert asked == {"energy": (date(2024, 8, 8),), "finance": (date(2024, 8, 8),), "vision": None}
     assert [has_days(domain) for domain in DOMAINS] == [True, True, False]
+
+
+def test_plan_prints_what_is_due_and_which_layers_have_work_without_a_session(monkeypatch, capsys):
+    def plan_domain(domain, request, choice):
+        assert (choice.layers, choice.names) == ((), ("silver.trades", "gold.bars_1m", "gold.instruments"))
+        return {"finance": {"gold": ("x: due 2024-08-08",)}, "energy": {"silver": ("y: follows bronze",)}}.get(
+            domain, {}
+        )
+
+    monkeypatch.setattr(chain, "plan_domain", plan_domain)
+    monkeypatch.setattr(command_line, "build_session", lambda *_: pytest.fail("a session was started"))
+    chosen = ["--jobs", "silver.trades,gold.bars_1m", "--jobs", "gold.instruments"]
+    with pytest.raises(SystemExit) as ended:
+        main_of_domains("All domains.", DOMAINS, ["--plan", *chosen])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.splitlines() == ["y: follows bronze", "x: due 2024-08-08", "work: silver, gold"]
+
+
+def test_the_last_line_of_a_plan_is_what_the_dags_read():
+    from dags.common import tables
+
+    assert tables.WORK == command_line.WORK

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lakehouse.tables.logs import CHECK_RESULTS
+from lakehouse.tables.logs import CHECK_RESULTS, HELD_PARTS
 from lakehouse.tables.registry import MODEL_VERSIONS, PROMOTIONS
 from lakehouse.tables.vision import GOLD_IMAGE_CLASS_COUNTS
 
@@ -63,6 +63,21 @@ def test_failed_rules_say_how_often_and_what_the_last_failure_was(audited):
         ("gold.bars_1m", "keys_unique", 1, 1, False, 0, NOON),
         ("silver.trades", "few_outliers", 2, 2, False, 2, NOON + timedelta(hours=1)),
         ("silver.trades", "price_above_zero", 2, 1, True, 7, NOON),
+    ]
+
+
+def test_held_parts_are_one_row_per_part_with_its_last_rules_and_files(desk):
+    def held(run: str, hours: int, subject: str, rules: str) -> dict:
+        part = {"table_name": "silver.trades", "slice": "2024-08-08", "subject": subject}
+        return part | {"run_id": run, "rules": rules, "files": f"{run}.zip", "held_at": NOON + timedelta(hours=hours)}
+
+    desk.fill(HELD_PARTS, held("first", 0, "IBM.USA", "few_outliers, keys_unique"), held("first", 0, "A.USA", "x"))
+    desk.fill(HELD_PARTS, held("second", 2, "IBM.USA", "few_outliers"))
+    desk.fill(HELD_PARTS, held("second", 2, "IBM.USA", "few_outliers"))  # an answer that was lost
+    columns = ("subject", "held_count", "first_held_at", "last_held_at", "rules", "files", "run_id")
+    assert desk.run("quality/held_parts", *columns) == [
+        ("A.USA", 1, NOON, NOON, "x", "first.zip", "first"),
+        ("IBM.USA", 2, NOON, NOON + timedelta(hours=2), "few_outliers", "second.zip", "second"),
     ]
 
 

@@ -201,14 +201,12 @@ def filled(stack: Stack, files: Path, trained: str) -> Stack:
 @pytest.fixture(scope="session")
 def embedded(filled: Stack, files: Path, lakes: Any, spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The files as they are in the end through the same jobs in profile embedded, in this process."""
-    from spark_jobs.energy import pipeline as energy
-    from spark_jobs.finance import pipeline as finance
-    from spark_jobs.vision import pipeline as vision
+    from spark_jobs.layers.chain import run_domain
 
     found = lakes(spark, tmp_path_factory.mktemp("embedded"), "embedded")
-    assert finance.run_pipeline(found.request(landing=files)) == 0
-    assert energy.run_pipeline(found.request(landing=files)) == 0
-    assert vision.run_pipeline(found.request(["digits"], landing=files)) == 0
+    assert run_domain("finance", found.request(landing=files)) == 0
+    assert run_domain("energy", found.request(landing=files)) == 0
+    assert run_domain("vision", found.request(["digits"], landing=files)) == 0
     return found
 
 

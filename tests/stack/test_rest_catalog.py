@@ -71,11 +71,11 @@ def ran(rest, real_data):
 def test_a_chain_over_rest_has_the_digests_of_the_embedded_catalog(
     ran, opened, real_data, lakes, spark, tmp_path_factory
 ):
-    from spark_jobs.finance import pipeline
+    from spark_jobs.layers.chain import run_domain
 
     embedded = lakes(spark, tmp_path_factory.mktemp("embedded"), "embedded")
     request = embedded.request([date(2019, 10, 11)], landing=real_data / "ticks" / "binance")
-    assert pipeline.run_pipeline(request) == 0
+    assert run_domain("finance", request) == 0
     assert {table.identifier: opened.digest(table) for table in FINANCE} == {
         table.identifier: embedded.digest(table) for table in FINANCE
     }

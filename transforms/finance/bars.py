@@ -1,24 +1,31 @@
 """Trades of one event day become one-minute bars: sums by minute, a complete grid, closes carried on.
 
-The state that an instrument carries from day to day is its last traded close and the day of it.
+A day may come in any number of pieces, cut between any two trades: with the states handed on, the bars of the pieces
+together are those of the whole day, to the bit. Sums are whole numbers, so that it doesn't matter where they are cut.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from lakehouse.errors import BadInputError
 from lakehouse.tables.finance import GOLD_BARS_1M
-from transforms.sorting import sort_rows
-
-TRADE_COLUMNS = ("instrument_id", "ts_event", "sequence", "delivery_date", "price", "size", "is_outlier")
-TRADE_ORDER = ("instrument_id", "ts_event", "sequence", "delivery_date")
-"""Trades of the same microsecond are ordered by sequence and then by delivery; silver's files mostly come like this."""
+from transforms.finance.minutes import (
+    MINUTE,
+    MINUTE_US,
+    PRICE,
+    SUMS,
+    TRADE_ORDER,
+    average_prices,
+    join_sums,
+    show_minute,
+    sum_minutes,
+)
 
 SESSION_SCHEMA = {
     "instrument_id": pl.String,
@@ -26,47 +33,125 @@ SESSION_SCHEMA = {
     "first_minute": pl.Int64,
     "end_minute": pl.Int64,
 }
-MINUTE = ("instrument_id", "minute")
-"""`minute` is whole minutes since 1970-01-01 UTC, here and in the sessions."""
-
-MINUTE_US = 60_000_000
-PRICE = pl.Decimal(18, 8)
-VOLUME = pl.Decimal(28, 8)
-LARGEST_SUM = 1.7e38
-"""Of price times size in units of 10^-16: what 127 bits hold."""
+MINUTES_A_DAY = 1440
 
 
-class Close(NamedTuple):
-    """An instrument's last close, and the day that it is of."""
+class BarState(NamedTuple):
+    """What an instrument's trades leave for the bars after them.
+
+    `close` is the last traded one, None before there is one, and `day` the day that it is of. While a day goes on,
+    `next_minute` is the first minute whose bar is not made yet, and `sums` are rows of SUMS from that minute on.
+    """
 
     day: date
-    close: Decimal
+    close: Decimal | None
+    next_minute: int | None = None
+    sums: tuple[tuple[Any, ...], ...] = ()
+
+
+BarStates = Mapping[str, BarState]
 
 
 def make_bars(
-    trades: pl.DataFrame, closes: Mapping[str, Close], sessions: pl.DataFrame, day: date
-) -> tuple[pl.DataFrame, Mapping[str, Close]]:
-    """Build gold.bars_1m, without _ingested_at, from all of some instruments' trades of a day, and their last closes.
+    trades: pl.DataFrame, states: BarStates, sessions: pl.DataFrame, day: date, until: int | None = None
+) -> tuple[pl.DataFrame, BarStates]:
+    """Build gold.bars_1m, without _ingested_at, from some instruments' trades of a day, and return the states after.
 
-    `closes` are those to carry into the day, `sessions` as `complete_minutes` takes them.
+    `sessions` are as `complete_minutes` takes them. A day's last piece has no `until`. With `until`, the day goes on:
+    the bars of minutes before it are made, and trades from it on wait in the states.
+
+    Raises:
+        BadInputError: a minute has trades after its bar was made, a state is of a day that has not ended, or a
+            minute's traded value is too large to be added up exactly.
     """
-    bars = complete_minutes(
-        aggregate_minutes(trades), day, sessions, {name: each.close for name, each in closes.items()}
-    )
-    traded = (
-        bars.filter(~pl.col("is_filled")).group_by("instrument_id", maintain_order=True).agg(pl.col("close").last())
-    )
-    return bars, {name: Close(day, close) for name, close in traded.rows()}
+    refuse_unfinished(states, day)
+    sums = sum_minutes(trades)
+    refuse_late(sums, states)
+    waiting = [row for state in states.values() for row in state.sums]
+    if waiting:
+        sums = join_sums(pl.DataFrame(waiting, SUMS, orient="row"), sums)
+    begin = minute_at(day)
+    starts = dict.fromkeys(sums.get_column("instrument_id").unique(), begin)
+    starts |= {name: state.next_minute for name, state in states.items() if state.next_minute is not None}
+    closes = {name: state.close for name, state in states.items() if state.close is not None}
+    if until is None or until >= begin + MINUTES_A_DAY:
+        bars = complete_minutes(average_prices(sums), day, cut_sessions(sessions, starts), closes)
+        return bars, latest_closes(bars, states, day)
+    end = max(until, begin)
+    made = average_prices(sums.filter(pl.col("minute") < end))
+    bars = complete_minutes(made, day, cut_sessions(sessions, starts, end), closes)
+    left = sums.filter(pl.col("minute") >= end).sort(MINUTE).rows_by_key("instrument_id", include_key=True)
+    after = dict(latest_closes(bars, states, day))
+    for name, start in starts.items():
+        state = after.get(name, BarState(day, None))
+        after[name] = state._replace(next_minute=max(start, end), sums=tuple(left.get(name, ())))
+    return bars, after
 
 
-def survey_closes(trades: pl.LazyFrame, day: date) -> Mapping[str, Close | None]:
+def latest_closes(bars: pl.DataFrame, states: BarStates, day: date) -> BarStates:
+    """Return the last traded close of each instrument that has one: of these bars, or that of its state before."""
+    traded = bars.filter(~pl.col("is_filled")).group_by("instrument_id", maintain_order=True)
+    before = {name: BarState(state.day, state.close) for name, state in states.items() if state.close is not None}
+    return {**before, **{name: BarState(day, close) for name, close in traded.agg(pl.col("close").last()).rows()}}
+
+
+def minute_at(day: date) -> int:
+    """Return the first minute of a UTC day, counted from 1970-01-01."""
+    return (day - date(1970, 1, 1)).days * MINUTES_A_DAY
+
+
+def refuse_unfinished(states: BarStates, day: date) -> None:
+    """Refuse states that are in the middle of another day.
+
+    Raises:
+        BadInputError: there is one.
+    """
+    for name, state in states.items():
+        if state.next_minute is not None and not 0 <= state.next_minute - minute_at(day) < MINUTES_A_DAY:
+            raise BadInputError(
+                f"{name}: expected a state of {day}, found one at {show_minute(state.next_minute)}; "
+                "make the bars of that day to its end first"
+            )
+
+
+def refuse_late(sums: pl.DataFrame, states: BarStates) -> None:
+    """Refuse trades of minutes whose bars are made already.
+
+    Raises:
+        BadInputError: there is one.
+    """
+    if all(state.next_minute is None for state in states.values()):
+        return
+    for name, minute in sums.group_by("instrument_id").agg(pl.col("minute").min()).sort("instrument_id").rows():
+        made = states[name].next_minute if name in states else None
+        if made is not None and minute < made:
+            raise BadInputError(
+                f"{name}: expected trades from {show_minute(made)} on, found one of {show_minute(minute)}, "
+                "whose bar is made; trades must come in the order of time"
+            )
+
+
+def cut_sessions(sessions: pl.DataFrame, starts: Mapping[str, int], end: int | None = None) -> pl.DataFrame:
+    """Cut sessions to the minutes from each instrument's start to an end; instruments without a start have none."""
+    wanted = pl.DataFrame(
+        {"instrument_id": [*starts], "start": [*starts.values()]}, {"instrument_id": pl.String, "start": pl.Int64}
+    )
+    return sessions.join(wanted, "instrument_id").select(
+        "instrument_id",
+        "session_minute",
+        first_minute=pl.max_horizontal("first_minute", "start"),
+        end_minute=pl.min_horizontal("end_minute", pl.lit(end)),
+    )
+
+
+def survey_closes(trades: pl.LazyFrame, day: date) -> Mapping[str, BarState | None]:
     """Find each instrument's close of a day; None if all its trades are outliers, so that it carries the one before."""
     closes = last_prices(trades).select("instrument_id", "close").rows()
-    return {name: None if close is None else Close(day, close) for name, close in closes}
+    return {name: None if close is None else BarState(day, close) for name, close in closes}
 
 
 def last_prices(trades: pl.LazyFrame) -> pl.DataFrame:
-    """Count each instrument's trades and find its last price that is no outlier: instrument_id, trades, close.
+    """Count each instrument's trades and find its last price that is not an outlier: instrument_id, trades, close.
 
     Trades are looked at as they stream by, twice: those of each instrument's last moment are few.
     """
@@ -80,65 +165,10 @@ def last_prices(trades: pl.LazyFrame) -> pl.DataFrame:
     return counts.select("instrument_id", "trades").join(closes, "instrument_id", "left")
 
 
-def aggregate_minutes(trades: pl.DataFrame) -> pl.DataFrame:
-    """Turn trades into one row per minute that has some; prices are null where all of them are outliers.
-
-    Raises:
-        BadInputError: a minute's traded value is too large to be added up exactly.
-    """
-    timed = sort_rows(trades, TRADE_ORDER).with_columns(minute=pl.col("ts_event").to_physical() // MINUTE_US)
-    timed = timed.with_columns(run=pl.struct(MINUTE).rle_id())  # in order a minute is a run, whose number groups faster
-    usable = timed.filter(~pl.col("is_outlier")).with_columns(value=unscaled("price") * unscaled("size"))
-    prices = usable.group_by("run").agg(
-        pl.col(MINUTE).first(),
-        open=pl.col("price").first(),
-        high=pl.col("price").max(),
-        low=pl.col("price").min(),
-        close=pl.col("price").last(),
-        value=pl.col("value").sum(),
-        usable_size=unscaled("size").sum(),
-    )
-    refuse_too_large(prices)
-    counts = timed.group_by("run").agg(
-        pl.col(MINUTE).first(),
-        volume=unscaled("size").sum().reinterpret(dtype=VOLUME),
-        trade_count=pl.len().cast(pl.Int64),
-        outlier_count=pl.col("is_outlier").sum().cast(pl.Int64),
-    )
-    prices = prices.with_columns(vwap=average_price()).drop("value", "usable_size", *MINUTE)
-    return counts.join(prices, "run", "left").drop("run").with_columns(pl.col("instrument_id").cast(pl.String))
-
-
-def refuse_too_large(prices: pl.DataFrame) -> None:
-    """Refuse minutes whose sum of price times size may have wrapped around: it is at most the high times all sizes.
-
-    Raises:
-        BadInputError: there is one.
-    """
-    most = unscaled("high").cast(pl.Float64) * pl.col("usable_size").cast(pl.Float64)
-    for instrument_id, minute in prices.filter(most > LARGEST_SUM).select(MINUTE).head(1).rows():
-        raise BadInputError(
-            f"{instrument_id}: expected a traded value below 10^22 a minute, found more in "
-            f"{datetime.fromtimestamp(minute * 60, UTC):%Y-%m-%d %H:%M} UTC; have its prices and sizes corrected"
-        )
-
-
-def unscaled(name: str) -> pl.Expr:
-    """A decimal as whole units of 10^-8; products of such are exact, where Polars rounds those of decimals."""
-    return pl.col(name).to_physical()
-
-
-def average_price() -> pl.Expr:
-    """Divide a minute's value by its size, rounded half up to 8 decimals: units of 10^-16 by units of 10^-8."""
-    value, size = pl.col("value"), pl.col("usable_size")
-    rounded_up = (value % size * 2 >= size).cast(pl.Int128)
-    return (value // size + rounded_up).reinterpret(dtype=PRICE)
-
-
 def complete_minutes(
     traded: pl.DataFrame, day: date, sessions: pl.DataFrame, previous_closes: Mapping[str, Decimal]
 ) -> pl.DataFrame:
-    """Build gold.bars_1m, but for _ingested_at, of one day from its minutes with trades, in the table's order.
+    """Build gold.bars_1m, without _ingested_at, of one day from its minutes with trades, in the table's order.
 
     `sessions` has instrument_id, session_minute (the session's start, maybe on the day before), first_minute and
     end_minute (its part of this day that is over, the end exclusive). A minute without a usable trade carries the

@@ -1,6 +1,7 @@
 """Indicators per one-minute bar, from the state that an instrument's bars before them left behind.
 
-The formulas are in indicators.py. Days computed one by one equal the same days computed at once, bit for bit.
+The formulas are in indicators.py. Bars may come in any number of pieces, cut between any two bars: with the states
+handed on, `extend_features` gives the same bits as for all bars at once.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from transforms.finance.indicators import State, compute_features, decode_state,
 
 BAR_COLUMNS = ("instrument_id", "event_date", "bar_start", "close", "volume", "minutes_since_open", "is_filled")
 """What is read of a bar."""
+CARRY = "_carry"
 
 
 class Carry(NamedTuple):
-    """The state that an instrument's day left behind."""
+    """The state that an instrument's bars left behind, as `encode_state` writes it, and the day of the last bar."""
 
     day: date
     numbers: Sequence[float]
@@ -32,23 +34,50 @@ Carries = Mapping[str, Carry]
 
 
 def make_features(bars: pl.DataFrame, carries: Carries) -> tuple[pl.DataFrame, Carries]:
-    """Build gold.tick_features, without _ingested_at, from some instruments' bars of a day, and their states after."""
-    by_instrument = bars.sort("instrument_id", "bar_start").partition_by("instrument_id", maintain_order=True)
-    parts = [features_of_instrument(part, carries.get(part["instrument_id"][0])) for part in by_instrument]
-    if not parts:
-        return pl.DataFrame(), {}
-    features = pl.concat(parts)
-    return features, latest_carries(features)
+    """Build gold.tick_features, without _ingested_at, from all of some instruments' bars of a day.
+
+    Returns the states after the day, too, which stand in `_carry` of each instrument's last bar.
+    """
+    if bars.height == 0:
+        return pl.DataFrame(), carries
+    features, after = extend_features(bars, carries)
+    return put_carries(features, after), after
 
 
-def features_of_instrument(bars: pl.DataFrame, carry: Carry | None) -> pl.DataFrame:
-    """Compute one instrument's bars of one day, in order, from the state before them; a new one if there is none."""
+def extend_features(bars: pl.DataFrame, carries: Carries) -> tuple[pl.DataFrame, Carries]:
+    """Compute gold.tick_features, without _carry and _ingested_at, of the bars that come after some states.
+
+    There must be a bar. Returns the states after the bars; those of instruments without one stay as they were.
+    """
+    parts, after = [], dict(carries)
+    for part in bars.sort("instrument_id", "bar_start").partition_by("instrument_id", maintain_order=True):
+        name = part["instrument_id"][0]
+        features, state = features_of_instrument(part, carries.get(name))
+        parts.append(features)
+        after[name] = Carry(part["event_date"][-1], encode_state(state))
+    return pl.concat(parts), after
+
+
+def features_of_instrument(bars: pl.DataFrame, carry: Carry | None) -> tuple[pl.DataFrame, State]:
+    """Compute the features of one instrument's bars, in order, from the state before them; a new one if there is none.
+
+    Returns the state after them, too.
+    """
     close, volume = (to_doubles(bars[name]) for name in ("close", "volume"))
     features, state = compute_features(close, volume, decode_state(carry.numbers) if carry else State())
-    carries = pl.Series([*[None] * (len(bars) - 1), encode_state(state)], dtype=pl.List(pl.Float64))
     computed = {name: pl.Series(values).fill_nan(None) for name, values in features.items()}
-    columns = bars.with_columns(close=pl.Series(close), volume=pl.Series(volume), _carry=carries, **computed)
-    return columns.select(GOLD_TICK_FEATURES.digest_columns)
+    columns = bars.with_columns(close=pl.Series(close), volume=pl.Series(volume), **computed)
+    return columns.select(name for name in GOLD_TICK_FEATURES.digest_columns if name != CARRY), state
+
+
+def put_carries(features: pl.DataFrame, carries: Carries) -> pl.DataFrame:
+    """Add `_carry` to a day's features in the table's order: the state after the day, on each instrument's last bar."""
+    runs = features.get_column("instrument_id").rle()
+    states: list[Sequence[float] | None] = []
+    for length, name in zip(runs.struct.field("len"), runs.struct.field("value"), strict=True):
+        states += [*[None] * (length - 1), carries[name].numbers]
+    placed = features.with_columns(pl.Series(CARRY, states, pl.List(pl.Float64)))
+    return placed.select(GOLD_TICK_FEATURES.digest_columns)
 
 
 def to_doubles(decimals: pl.Series) -> npt.NDArray[np.float64]:
@@ -65,6 +94,6 @@ def to_doubles(decimals: pl.Series) -> npt.NDArray[np.float64]:
 
 def latest_carries(features: pl.DataFrame) -> Carries:
     """Return the latest state per instrument in rows of event_date, instrument_id and `_carry`."""
-    states = features.filter(pl.col("_carry").is_not_null()).sort("event_date")
-    rows = states.select("instrument_id", "event_date", "_carry").rows()
+    states = features.filter(pl.col(CARRY).is_not_null()).sort("event_date")
+    rows = states.select("instrument_id", "event_date", CARRY).rows()
     return {instrument_id: Carry(day, numbers) for instrument_id, day, numbers in rows}

@@ -26,34 +26,53 @@ INSTRUMENT_DAY = ("event_date", "instrument_id")
 
 
 def make_profile(trades: pl.DataFrame) -> pl.DataFrame:
-    """Build gold.volume_profile_1d, without _ingested_at, from all trades of some instruments and days."""
-    by_price = (
-        trades.lazy()
-        .filter(~pl.col("is_outlier"))
-        .group_by(*INSTRUMENT_DAY, "price")
-        .agg(volume=pl.col("size").to_physical().sum(), trade_count=pl.len().cast(pl.Int64))
-        .with_columns(price=pl.col("price").to_physical().cast(pl.Int64))
-        .collect()
+    """Build gold.volume_profile_1d, without _ingested_at, from all trades of some instruments and days.
+
+    An instrument's trades of a day should lie together, as silver has them: that is faster, but changes no value.
+    """
+    usable = number_runs(trades)
+    runs = usable.group_by("run").agg(
+        pl.col(INSTRUMENT_DAY).first(), low=pl.col("price").min(), high=pl.col("price").max()
     )
-    days = cut_ranges(by_price)
-    bins = complete_bins(days, fill_bins(days, by_price))
+    days = cut_ranges(runs)
+    bins = complete_bins(days, fill_bins(usable, runs.select("run", *INSTRUMENT_DAY).join(days, INSTRUMENT_DAY)))
     areas = find_value_areas(bins)
     return name_columns(bins.join(areas, INSTRUMENT_DAY)).sort(GOLD_VOLUME_PROFILE_1D.row_order)
 
 
-def cut_ranges(by_price: pl.DataFrame) -> pl.DataFrame:
+def number_runs(trades: pl.DataFrame) -> pl.DataFrame:
+    """Return the trades that are no outliers in units of 10^-8, and number each run of one instrument and day.
+
+    Grouping and joining by a run's number takes a third of the time that the names of instruments take.
+    """
+    return (
+        trades.lazy()
+        .filter(~pl.col("is_outlier"))
+        .select(
+            *INSTRUMENT_DAY,
+            run=pl.struct(INSTRUMENT_DAY).rle_id(),
+            price=pl.col("price").to_physical().cast(pl.Int64),
+            volume=pl.col("size").to_physical(),
+        )
+        .collect()
+    )
+
+
+def cut_ranges(runs: pl.DataFrame) -> pl.DataFrame:
     """Return low, high, width and last_bin of each instrument's day, in units of 10^-8."""
-    days = by_price.group_by(INSTRUMENT_DAY).agg(low=pl.col("price").min(), high=pl.col("price").max())
+    days = runs.group_by(INSTRUMENT_DAY).agg(pl.col("low").min(), pl.col("high").max())
     span = pl.col("high") - pl.col("low")
     days = days.with_columns(width=pl.max_horizontal((span + BINS - 1) // BINS, 1))
     return days.with_columns(last_bin=pl.min_horizontal(span // pl.col("width"), BINS - 1))
 
 
-def fill_bins(days: pl.DataFrame, by_price: pl.DataFrame) -> pl.DataFrame:
-    """Add up the trades of each bin that has some."""
+def fill_bins(usable: pl.DataFrame, ranges: pl.DataFrame) -> pl.DataFrame:
+    """Add up the trades of each bin that has some; `ranges` are those of each run."""
     bin_index = pl.min_horizontal((pl.col("price") - pl.col("low")) // pl.col("width"), "last_bin")
-    placed = by_price.join(days, INSTRUMENT_DAY).with_columns(bin_index=bin_index)
-    return placed.group_by(*INSTRUMENT_DAY, "bin_index").agg(pl.col("volume").sum(), pl.col("trade_count").sum())
+    placed = usable.lazy().select("run", "price", "volume").join(ranges.lazy(), "run")
+    sums = placed.group_by("run", bin_index=bin_index).agg(pl.col("volume").sum(), trade_count=pl.len().cast(pl.Int64))
+    of_days = sums.join(ranges.lazy().select("run", *INSTRUMENT_DAY), "run").group_by(*INSTRUMENT_DAY, "bin_index")
+    return of_days.agg(pl.col("volume").sum(), pl.col("trade_count").sum()).collect()
 
 
 def complete_bins(days: pl.DataFrame, filled: pl.DataFrame) -> pl.DataFrame:

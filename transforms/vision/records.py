@@ -46,10 +46,12 @@ def find_equal(facts: pl.DataFrame, classes: int) -> pl.DataFrame:
     """Return image_id, duplicate_of, is_train_test_leak and has_other_label of a set's images that are not alone."""
     sound = facts.filter(is_sound(record_rules(classes))).with_columns(image_id=image_id())
     copies = sound.filter(pl.len().over(SAME_IMAGE) > 1)
-    first = pl.col("image_id").min().over(*SAME_IMAGE, "split")
+    # By number, not by the text of the id: part 10 comes after 2, and records go on beyond a million
+    in_file_order = (pl.col("delivery_part").str.len_chars(), "delivery_part", "_source_record")
+    first = pl.col("image_id").sort_by(in_file_order).first().over(*SAME_IMAGE, "split")
     return copies.select(
         "image_id",
-        duplicate_of=pl.when(first < pl.col("image_id")).then(first),
+        duplicate_of=pl.when(first != pl.col("image_id")).then(first),
         is_train_test_leak=pl.col("split").n_unique().over(SAME_IMAGE) > 1,
         has_other_label=pl.col("raw_label").n_unique().over(SAME_IMAGE) > 1,
     )

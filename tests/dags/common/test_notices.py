@@ -15,7 +15,7 @@ import pytest
 from airflow.sdk import DAG
 
 from dags.common.command import CommandOperator
-from dags.common.notices import by_hand, notify_deadline, notify_failure
+from dags.common.notices import by_hand, notify_deadline, notify_failure, notify_set_aside
 from dags.common.spark_job import SparkJobOperator
 
 NOON = datetime(2024, 8, 9, 12, tzinfo=UTC)
@@ -87,6 +87,18 @@ def test_notify_failure_posts_the_same_to_slack(slack):
     first, second = message["text"].splitlines()
     assert first.endswith("manual__1: exit code 3, not retried: audit failed in silver.trades: {{ price }} < 0")
     assert second.startswith("By hand: spark-submit ")
+
+
+def test_notify_set_aside_names_the_parts_with_their_files(slack):
+    context = failed_task()
+    notify_set_aside(context, ())
+    notify_set_aside(context, ("finance.silver_trades: held back 1 parts:\n  IBM.USA of 2024-08-08, from ibm.zip",))
+    ((_, message),) = slack
+    assert message["text"].splitlines() == [
+        "finance_tick.silver_trades set something aside in manual__1; all else is published",
+        "finance.silver_trades: held back 1 parts:",
+        "  IBM.USA of 2024-08-08, from ibm.zip",
+    ]
 
 
 def test_notify_failure_is_silent_without_a_connection_and_survives_a_dead_server(monkeypatch, caplog):

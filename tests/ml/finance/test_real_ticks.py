@@ -15,14 +15,14 @@ QUICK = ("model_type=lightgbm", "hyperparameters.lightgbm.rounds=10", "split.fol
 @pytest.fixture(scope="module")
 def gold(spark, lakes, real_data, tmp_path_factory):
     """gold.tick_features of AIG and BAC, 2013-10-07 to 2013-10-11."""
-    from spark_jobs.finance.pipeline import run_pipeline
+    from spark_jobs.layers.chain import run_domain
 
     folder = tmp_path_factory.mktemp("real")
     landing = folder / "ticks" / "equity" / "usa" / "tick"
     for symbol in ("aig", "bac"):
         shutil.copytree(real_data / "ticks" / "lean" / "equity" / "usa" / "tick" / symbol, landing / symbol)
     lake = lakes(spark, folder, "lake")
-    assert run_pipeline(lake.request(landing=folder / "ticks")) == 0
+    assert run_domain("finance", lake.request(landing=folder / "ticks")) == 0
     return lake.rows(GOLD_TICK_FEATURES)
 
 

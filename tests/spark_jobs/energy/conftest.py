@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse.config.settings import Settings, read_settings
+
 UCI_HEADER = (
     "Date;Time;Global_active_power;Global_reactive_power;Voltage;Global_intensity;"
     "Sub_metering_1;Sub_metering_2;Sub_metering_3"
@@ -19,6 +21,12 @@ MISSING = "?;?;?;?;?;?;"
 def power_files(real_data: Path) -> Path:
     """The folder of real meter files."""
     return real_data / "household_power"
+
+
+@pytest.fixture
+def spark_free_settings(tmp_path: Path) -> Settings:
+    """Settings of a lakehouse that is read and written without Spark."""
+    return read_settings({"LAKEHOUSE_HOME": str(tmp_path / "home")})
 
 
 @pytest.fixture

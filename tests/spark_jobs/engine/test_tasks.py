@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
+import polars as pl
 import pytest
 
 from lakehouse.errors import BadInputError
@@ -17,6 +20,13 @@ def test_error_in_words_that_a_task_raises_arrives_as_itself(spark):
     assert map_in_tasks(spark.sparkContext, [1, 3, 5], work) == [10, 30, 50]
     with pytest.raises(BadInputError, match=r"^expected another number, found 2$"):
         map_in_tasks(spark.sparkContext, [1, 2, 3], work)
+
+
+def test_a_task_is_told_to_compute_in_one_thread(spark):
+    def threads(_: int) -> tuple[int, str | None]:
+        return pl.thread_pool_size(), os.environ.get("OPENBLAS_NUM_THREADS")
+
+    assert map_in_tasks(spark.sparkContext, [1], threads) == [(1, "1")]
 
 
 def test_deal_gives_the_largest_first_to_the_group_that_has_the_least():

@@ -13,10 +13,8 @@ import pytest
 from pyspark import SparkConf
 
 from lakehouse.tables.finance import BRONZE_TRADES
-from spark_jobs.energy import load_hourly
 from spark_jobs.engine.run import run_by
-from spark_jobs.finance import bars_1m
-from spark_jobs.layers.command_line import EXIT_CODES, delivered_datasets
+from spark_jobs.layers.command_line import EXIT_CODES
 
 JOB = Path(__file__).parents[3] / "spark_jobs" / "finance" / "bronze_trades.py"
 
@@ -132,8 +130,3 @@ def test_run_by_names_the_login_and_the_caller_that_spark_was_given(monkeypatch)
     ):
         spark = SimpleNamespace(sparkContext=SimpleNamespace(getConf=lambda conf=conf: conf))
         assert run_by(SimpleNamespace(spark=spark)) == expected
-
-
-def test_delivered_datasets_are_the_bronze_tables_of_the_jobs_domain():
-    assert sorted(delivered_datasets(bars_1m.JOB)) == ["files", "quotes", "trades"]
-    assert delivered_datasets(load_hourly.JOB) == ["power_readings"]

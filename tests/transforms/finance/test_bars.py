@@ -17,7 +17,8 @@ import pytest
 
 from lakehouse.errors import BadInputError
 from lakehouse.tables.finance import GOLD_BARS_1M
-from transforms.finance.bars import SESSION_SCHEMA, Close, aggregate_minutes, last_prices, make_bars, survey_closes
+from transforms.finance.bars import SESSION_SCHEMA, BarState, last_prices, make_bars, survey_closes
+from transforms.finance.minutes import average_prices, sum_minutes
 
 DAY = date(2024, 8, 8)
 NEXT = DAY + timedelta(days=1)
@@ -65,7 +66,9 @@ CARRY_DAYS = 10
 """How old a close may be that a day begins with, as the job carries it."""
 
 
-def bars_of(trades: pl.DataFrame, sessions: Sequence[tuple], closes: Mapping[str, Close] | None = None) -> pl.DataFrame:
+def bars_of(
+    trades: pl.DataFrame, sessions: Sequence[tuple], closes: Mapping[str, BarState] | None = None
+) -> pl.DataFrame:
     """The bars of the days, one after another; a survey of a day's trades finds the closes that its bars end with."""
     latest, parts = dict(closes or {}), []
     for (day,), rows in sorted(trades.partition_by("event_date", as_dict=True, maintain_order=True).items()):
@@ -76,7 +79,7 @@ def bars_of(trades: pl.DataFrame, sessions: Sequence[tuple], closes: Mapping[str
         start = {name: close for name, close in carried.items() if name in names}
         bars, after = make_bars(rows, start, session_rows, day)
         survey = survey_closes(rows.reverse().lazy(), day)
-        assert {name: close for name, close in survey.items() if close is not None} == after
+        assert start | {name: close for name, close in survey.items() if close is not None} == after
         assert set(survey) == names
         latest |= after
         parts.append(bars)
@@ -168,7 +171,7 @@ def test_sums_and_averages_are_exact_up_to_38_digits():
     for number in range(300):
         price, size = (Decimal(random.randrange(1, 10 ** random.randrange(1, 18))).scaleb(-8) for _ in range(2))
         rows.append(trade("A", DAY, f"10:{number % 20:02}:00", number, f"{price:f}", f"{size:f}"))
-    minutes = aggregate_minutes(trade_frame(random.sample(rows, len(rows)))).sort("minute")
+    minutes = average_prices(sum_minutes(trade_frame(random.sample(rows, len(rows))))).sort("minute")
     with localcontext(prec=100):
         values = [sum(row[5] * row[6] for row in rows[minute::20]) for minute in range(20)]
         sizes = [sum(row[6] for row in rows[minute::20]) for minute in range(20)]
@@ -181,10 +184,10 @@ def test_sums_and_averages_are_exact_up_to_38_digits():
 def test_a_minute_whose_value_cannot_be_added_up_exactly_is_refused():
     largest = "9999999999.99999999"
     trades = [trade("A", DAY, "10:00:00", number, largest, largest) for number in range(170)]
-    assert aggregate_minutes(trade_frame(trades))["vwap"].to_list() == [Decimal(largest)]
+    assert average_prices(sum_minutes(trade_frame(trades)))["vwap"].to_list() == [Decimal(largest)]
     trades.append(trade("A", DAY, "10:00:00", 170, largest, largest))
     with pytest.raises(BadInputError, match=r"A: expected a traded value below .* a minute, .* 2024-08-08 10:00 UTC"):
-        aggregate_minutes(trade_frame(trades))
+        average_prices(sum_minutes(trade_frame(trades)))
 
 
 def test_bars_carry_closes_over_midnight_for_a_bounded_time():
@@ -202,9 +205,9 @@ def test_bars_carry_closes_over_midnight_for_a_bounded_time():
     # one more day with a session but without a trade gets no bars
     sessions = [session(name, day, "00:00", "00:02") for name in "ABC" for day in (*days, NEXT + ONE_DAY)]
     closes = {
-        "A": Close(DAY - ONE_DAY, Decimal("9")),
-        "B": Close(near, Decimal("4")),
-        "C": Close(far, Decimal("3")),
+        "A": BarState(DAY - ONE_DAY, Decimal("9")),
+        "B": BarState(near, Decimal("4")),
+        "C": BarState(far, Decimal("3")),
     }
     bars = bars_of(trade_frame(trades), sessions, closes)
     closes_of = [line.split(",")[0].rsplit(" ", 1) for line in shown(bars)]
@@ -268,7 +271,7 @@ def test_bars_of_real_days_one_by_one_equal_all_at_once(real_trades):
     at_once = bars_of(real_trades, sessions)
     by_day: list[pl.DataFrame] = []
     for day in days:
-        closes = {"XRPETH.BINANCE": Close(day - ONE_DAY, by_day[-1]["close"][-1])} if by_day else {}
+        closes = {"XRPETH.BINANCE": BarState(day - ONE_DAY, by_day[-1]["close"][-1])} if by_day else {}
         by_day.append(bars_of(real_trades.filter(pl.col("event_date") == day), sessions, closes))
     assert pl.concat(by_day).equals(at_once)
 

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lakehouse.tables.finance import GOLD_TICK_FEATURES
-from transforms.finance.features import Carries, latest_carries, make_features, to_doubles
+from transforms.finance.features import (
+    Carries,
+    Carry,
+    extend_features,
+    latest_carries,
+    make_features,
+    put_carries,
+    to_doubles,
+)
 from transforms.finance.indicators import State, compute_features, encode_state
 
 FIRST = date(2024, 8, 5)
@@ -102,6 +113,39 @@ def test_make_features_of_days_in_any_order_has_the_bits_of_all_days_at_once(run
             published[day] = features.filter(pl.col("event_date") == day_number(day))
     together = pl.concat([published[day] for day in sorted(published)])
     assert together.sort("instrument_id", "bar_start").equals(at_once)
+
+
+def rows_of(frame: pl.DataFrame) -> list[tuple]:
+    """Rows with their floats as hexadecimal, so that -0.0 isn't 0.0."""
+    return [tuple(value.hex() if isinstance(value, float) else value for value in row) for row in frame.rows()]
+
+
+@settings(max_examples=40, deadline=None)
+@given(lengths=st.tuples(st.integers(0, 70), st.integers(1, 70)), draw=st.data())
+def test_features_of_pieces_cut_anywhere_are_those_of_all_bars(lengths, draw):
+    # a day of both instruments, of which one may be too young for any window, one has states from a day before
+    before = make_features(pl.DataFrame(generated_bars([0], "B", per_day=45), BAR_SCHEMA, orient="row"), {})[1]
+    bars = pl.concat(
+        pl.DataFrame(generated_bars([1], name, per_day=length), BAR_SCHEMA, orient="row")
+        for name, length in zip("AB", lengths, strict=True)
+    ).sort("bar_start", "instrument_id")
+    whole, after = make_features(bars, before)
+    cuts = [0, *sorted(draw.draw(st.lists(st.integers(0, bars.height), max_size=6), "cuts")), bars.height]
+    parts, latest = [], before
+    for begin, end in pairwise(cuts):
+        if begin < end:
+            part, latest = extend_features(bars[begin:end], latest)
+            parts.append(part)
+    together = put_carries(pl.concat(parts).sort("instrument_id", "bar_start"), latest)
+    assert latest == after
+    assert rows_of(together.drop("_carry")) == rows_of(whole.drop("_carry"))
+    assert together.equals(whole)
+
+
+def test_make_features_of_no_bars_hands_the_states_on():
+    before = {"A": Carry(FIRST, [0.0])}
+    features, after = make_features(pl.DataFrame(schema=BAR_SCHEMA), before)
+    assert (features.height, after) == (0, before)
 
 
 def test_to_doubles_gives_the_nearest_double_of_every_decimal():

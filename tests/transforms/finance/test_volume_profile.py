@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
+from random import Random
 from types import SimpleNamespace
 
 import polars as pl
@@ -102,3 +103,37 @@ def test_make_profile_grows_the_value_area_from_the_point_of_control(sizes, mark
     bins = profile_of([*trades, low, high])
     assert [row[4] for row in bins[:5]] == marks
     assert {row[4] for row in bins[5:]} == {""}
+
+
+def test_make_profile_adds_up_volumes_that_64_bits_do_not_hold():
+    largest = "9999999999.99999999"
+    assert profile_of([("1", largest)] * 300) == [("1", "1", "2999999999999.999997", 300, "Pv")]
+
+
+def test_instruments_and_days_in_any_order_have_the_profiles_of_each_alone():
+    random = Random(11)
+    parts = [
+        pl.DataFrame(
+            [
+                (name, day, Decimal(random.randrange(1, 10**12)).scaleb(-8), Decimal(random.randrange(1, 9)), False)
+                for _ in range(200)
+            ],
+            TRADE_SCHEMA,
+            orient="row",
+        )
+        for name in "AB"
+        for day in (DAY, DAY + timedelta(days=1))
+    ]
+    alone = pl.concat([make_profile(part) for part in parts]).sort("event_date", "instrument_id", "bin_index")
+    together = pl.concat(parts)
+    for trades in (together, together.sample(fraction=1, shuffle=True, seed=2)):
+        profile = make_profile(trades)
+        assert profile.sort("event_date", "instrument_id", "bin_index").equals(alone)
+        assert profile.equals(profile.sort(GOLD_VOLUME_PROFILE_1D.row_order))
+    assert alone.height == 4 * BINS
+
+
+def test_a_day_of_outliers_alone_has_no_profile():
+    trades = pl.DataFrame([("A", DAY, Decimal(1), Decimal(1), True)], TRADE_SCHEMA, orient="row")
+    profile = make_profile(trades)
+    assert (profile.height, profile.columns) == (0, list(GOLD_VOLUME_PROFILE_1D.digest_columns))

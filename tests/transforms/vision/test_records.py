@@ -61,6 +61,17 @@ def test_ids_name_the_part_and_go_on_beyond_a_million():
     assert sorted(cleaned.rows["image_id"]) == ["a.train.2.000007", "a.train.2.1234567"]
 
 
+def test_the_first_of_equal_images_is_the_one_with_the_least_number():
+    copies = [("train", part, number, 0, b"\x01\x02") for part, number in (("2", 999_999), ("2", 1_000_000), ("10", 1))]
+    cleaned = clean(records(*copies)).rows.sort("_source_record")
+    first = "a.train.2.999999"
+    assert cleaned.select("image_id", "duplicate_of").rows() == [
+        ("a.train.10.000001", first),
+        (first, None),
+        ("a.train.2.1000000", first),
+    ]
+
+
 def test_any_cut_of_a_sets_records_makes_the_rows_of_the_whole():
     whole = records(*(("train", "", n, n % 2, bytes([1 + n % 3, 9])) for n in range(12)))
     flags = find_equal(whole.select(FACT_COLUMNS), len(LABELS))
