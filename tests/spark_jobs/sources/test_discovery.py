@@ -49,7 +49,7 @@ def test_find_sources_refuses_a_source_of_a_table_that_is_not_declared(monkeypat
 def test_the_example_of_the_page_is_found_and_read(monkeypatch, tmp_path, read):
     """One new file is all that a source takes."""
     page = Path(sources.__path__[0]).parents[1] / "docs" / "sources.md"
-    example = page.read_text().split("```python\n")[1].split("```")[0]
+    example = page.read_text().split('```python title="spark_jobs/sources/acme_trades.py"\n')[1].split("```")[0]
     (tmp_path / "acme_trades.py").write_text(textwrap.dedent(example))
     monkeypatch.setattr(sources, "__path__", [*sources.__path__, str(tmp_path)])
     find_sources.cache_clear()
