@@ -1,4 +1,4 @@
-"""Row rules, written once as SQL text: Polars rejects lines by them, DuckDB audits the written rows by the same text.
+"""Row rules, written once as SQL text: Polars rejects lines by it, and a suite audits written rows by the same text.
 
 A rule is broken where its condition is true. A condition that is null (a comparison with a missing value) breaks
 nothing. The text uses only what Polars, DuckDB and Spark read alike; tests/transforms/test_rules.py lists that subset:
@@ -52,6 +52,11 @@ def name_broken(lines: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
         name = pl.when(broken).then(pl.lit(rule.name)).otherwise(name)
         reason = pl.when(broken).then(pl.sql_expr(rule.reason)).otherwise(reason)
     return lines.with_columns(rule=name, reason=reason)
+
+
+def sql_of(rules: Sequence[Rule], name: str) -> str:
+    """Return the condition of a rule, for a suite that demands that no written row breaks it."""
+    return next(rule.broken for rule in rules if rule.name == name)
 
 
 def quote_text(column: str) -> str:

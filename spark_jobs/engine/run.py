@@ -178,7 +178,8 @@ def outcome_of(job: TableJob, request: Request, run_key: str, published: Publica
     if held:
         files = files_of(read_manifest(request.settings), {(part.slice, part.subject) for part in held})
         log_held(request, held, files)
-        parts.append(f"held back {len(held)} parts, which keep their rows from before:")
+        what = "a part, which keeps its" if len(held) == 1 else f"{len(held)} parts, which keep their"
+        parts.append(f"held back {what} rows from before:")
         named = [f"  {part}, from {', '.join(files[part.slice, part.subject]) or 'no file'}" for part in held]
     else:
         named = []

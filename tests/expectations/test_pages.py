@@ -117,7 +117,7 @@ def write_history(settings: Settings) -> None:
             run_row("finance.bronze_trades", "bronze.trades", "b1", "published", "published 2024-08-08", 0),
             run_row("finance.silver_trades", "silver.trades", "s1", "published", "published 2024-08-07", 1),
             run_row("finance.silver_trades", "silver.trades", "s2", "audit failed", "price_in_range broke", 2),
-            run_row("finance.bars_1m", "gold.bars_1m", "g1", "held back", "published 2024-08-08; held back 1 parts", 3),
+            run_row("finance.bars_1m", "gold.bars_1m", "g1", "held back", "published 2024-08-08; held back a part", 3),
         ],
     )
     write_audit(settings, "bronze.trades", "b1", 6093829920392, 12_480)

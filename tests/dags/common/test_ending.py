@@ -25,7 +25,7 @@ def run(job: str, code: int, message: str, step: str = "") -> dict:
     }
 
 
-HELD = """published 2024-08-08; held back 1 parts, which keep their rows from before:
+HELD = """published 2024-08-08; held back a part, which keeps its rows from before:
   IBM.USA of 2024-08-08 (silver.trades: few_outliers), from ticks/ibm.zip"""
 
 

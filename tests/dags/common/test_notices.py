@@ -92,11 +92,11 @@ def test_notify_failure_posts_the_same_to_slack(slack):
 def test_notify_set_aside_names_the_parts_with_their_files(slack):
     context = failed_task()
     notify_set_aside(context, ())
-    notify_set_aside(context, ("finance.silver_trades: held back 1 parts:\n  IBM.USA of 2024-08-08, from ibm.zip",))
+    notify_set_aside(context, ("finance.silver_trades: held back a part:\n  IBM.USA of 2024-08-08, from ibm.zip",))
     ((_, message),) = slack
     assert message["text"].splitlines() == [
         "finance_tick.silver_trades set something aside in manual__1; all else is published",
-        "finance.silver_trades: held back 1 parts:",
+        "finance.silver_trades: held back a part:",
         "  IBM.USA of 2024-08-08, from ibm.zip",
     ]
 

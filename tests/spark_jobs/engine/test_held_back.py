@@ -83,7 +83,7 @@ def test_a_part_that_fails_keeps_its_rows_while_the_others_are_published(lake, b
     assert (outcome.outcome, outcome.exit_code) == ("held back", ExitCode.QUARANTINED)
     path = file.relative_to(lake.landing)
     assert outcome.message.splitlines() == [
-        "published 2024-08-08..2024-08-09; held back 1 parts, which keep their rows from before:",
+        "published 2024-08-08..2024-08-09; held back a part, which keeps its rows from before:",
         f"  {BTC} of {DAY} (silver.trades: is_cheap), from {path}",
     ]
     assert prices(lake, DAY, BTC) == {100}  # as before, with its rejected line
@@ -106,7 +106,7 @@ def test_a_part_that_fails_keeps_its_rows_while_the_others_are_published(lake, b
     before = lake.main(SILVER_TRADES)
     again = lake.run(silver_trades.JOB)
     assert (again.outcome, again.exit_code, again.slices) == ("held back", ExitCode.QUARANTINED, ())
-    assert again.message.startswith("published nothing; held back 1 parts")
+    assert again.message.startswith("published nothing; held back a part")
     assert lake.main(SILVER_TRADES) == before
 
     # Another day is published meanwhile, and the part stays held back
