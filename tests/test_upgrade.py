@@ -105,7 +105,8 @@ def test_the_registered_model_of_version_0_1_is_listed_and_reproduced(upgraded: 
     context = open_tracking(lake.settings, lambda line: None)
     listed = read_log(lake.settings, MODEL_VERSIONS).select(["model_name", "version"]).to_pylist()
     assert listed == [{"model_name": MODEL, "version": 1}]
-    (line,) = [line for line in describe_models(context) if line.split()[:1] == [MODEL]]
-    assert "1" in line.split()
+    lines = describe_models(context)
+    (place,) = [place for place, line in enumerate(lines) if line.split()[0] == MODEL]
+    assert lines[place + 1].split()[0] == "1"
     found = train_again(context, MODEL, 1)
     assert found.is_equal, found.lines()

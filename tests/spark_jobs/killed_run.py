@@ -23,8 +23,9 @@ from lakehouse.lake.counts import count_by
 from lakehouse.slices import Slice
 from spark_jobs.engine import kept, publish, run, stage
 from spark_jobs.engine.files import DataFile
+from spark_jobs.engine.session import build_session
 from spark_jobs.layers import balance
-from spark_jobs.layers.command_line import build_request, parse_arguments
+from spark_jobs.layers.command_line import argument_parser, build_request
 
 
 def kill(*_: object, **__: object) -> None:
@@ -73,7 +74,7 @@ def commit_to_main(
 def main(module: str, moment: str, protection: str, *arguments: str) -> None:
     """Arrange the kill and run the job; it must not come back."""
     job = importlib.import_module(module).JOB
-    request = build_request(parse_arguments(list(arguments), ""), "victim")
+    request = build_request(argument_parser("").parse_args(arguments), partial(build_session, "victim"))
     if protection == "unprotected":
         kept.stage_files = partial(commit_to_main, kill_after_first=moment == "while writing")
         balance.count_by = lambda *what: count_by(*what[:4], "main")
@@ -89,7 +90,7 @@ def main(module: str, moment: str, protection: str, *arguments: str) -> None:
         case "between the two tables":
             kill_at_fast_forward(2)
         case "after publish":
-            publish.drop_branch = kill
+            publish.drop_branches = kill
         case "before the record":
             run.record = kill
         case "while writing":

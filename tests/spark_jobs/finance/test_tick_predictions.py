@@ -4,6 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lakehouse.errors import ExitCode
 from lakehouse.lake.schema import arrow_schema
 from lakehouse.tables.finance import GOLD_TICK_PREDICTIONS
 from spark_jobs.finance.tick_predictions import JOB
@@ -65,5 +66,6 @@ def test_forecasts_of_other_versions_instruments_and_horizons_stay_and_the_same_
 )
 def test_wrong_forecasts_do_not_reach_main(lake, deliver, row, rule):
     outcome = deliver("a", [row])
-    assert (outcome.outcome, rule in outcome.message) == ("audit failed", True)
+    assert (outcome.outcome, outcome.exit_code, outcome.slices) == ("held back", ExitCode.QUARANTINED, ())
+    assert rule in outcome.message
     assert lake.main(GOLD_TICK_PREDICTIONS) is None

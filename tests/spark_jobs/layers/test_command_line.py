@@ -124,9 +124,10 @@ def test_job_by_hand_publishes_and_says_so_in_one_line(lake, binance_zip):
 def test_run_by_names_the_login_and_the_caller_that_spark_was_given(monkeypatch):
     monkeypatch.setattr("getpass.getuser", lambda: "ada")
     called = SparkConf(loadDefaults=False).set("spark.lakehouse.caller", "finance_tick.bronze_trades run try 2")
-    for conf, expected in (
-        (called, "ada for finance_tick.bronze_trades run try 2"),
-        (SparkConf(loadDefaults=False), "ada"),
+    for conf, step, expected in (
+        (called, "", "ada for finance_tick.bronze_trades run try 2"),
+        (called, "maintenance", "ada for finance_tick.bronze_trades run try 2, maintenance"),
+        (SparkConf(loadDefaults=False), "", "ada"),
     ):
         spark = SimpleNamespace(sparkContext=SimpleNamespace(getConf=lambda conf=conf: conf))
-        assert run_by(SimpleNamespace(spark=spark)) == expected
+        assert run_by(SimpleNamespace(spark=spark, step=step)) == expected
