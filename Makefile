@@ -58,10 +58,10 @@ demo: setup ## ticks from files to audited gold tables and a report; LANDING=<di
 	@$(BIN)/lakehouse demo $(if $(LANDING),--landing "$(LANDING)")
 
 test-quick: setup-dev ## what is worth a look before each commit: no Spark, no servers, no training; a minute
-	@$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile $(ARGS)
 
 test: setup-dev $(STAMPS)/torch ## all tests but those of the stack, two at a time; ARGS="-k name" picks some; real files from LAKEHOUSE_REAL_DATA
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 test-stack: setup-dev stack ## tests over the real servers, started natively; ARGS="-k name" picks some
 	@$(BIN)/python -m pytest tests/stack $(ARGS)

@@ -36,15 +36,12 @@ STARTS_PROCESSES = (
 """Files whose tests start programs or train models: seconds each, too long for a look before a commit."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make test-quick` leaves out, and put tests that share an expensive fixture onto one worker."""
+    """Mark what `make test-quick` leaves out."""
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
         if names & {"spark", "training"} or item.path.name in STARTS_PROCESSES or "stack" in item.path.parts:
             item.add_marker("slow")
-        shared = next((name for name in ("real_lake", "orchestra", "training") if name in names), None)
-        item.add_marker(pytest.mark.xdist_group(shared or str(item.path)))
 
 
 TradeLine = tuple[int, str, str, datetime] | str

@@ -1,4 +1,5 @@
--- Every part that was ever held back: how often, and what its last audit found. `lakehouse report` shows which still are.
+-- Every part that was ever held back: how often, and what its last audit found. `lakehouse report` shows which
+-- are held still.
 --
 -- Grain   one row per table, slice and subject
 -- Reads   lakehouse.quality.held_parts
