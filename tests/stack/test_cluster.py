@@ -11,12 +11,11 @@ from psycopg import sql
 from spark_cluster import BIN, environment, standalone, wait_for
 
 from lakehouse.services import postgres
+from lakehouse.tables import tables_of
 from lakehouse.tables.finance import GOLD_TICK_PREDICTIONS
-from lakehouse.tables.finance import TABLES as FINANCE
-from lakehouse.tables.manifest import BRONZE_FILES
 
 SCRIPT = Path(__file__).parents[2] / "spark_jobs" / "finance" / "pipeline.py"
-TABLES = [table for table in FINANCE if table not in (BRONZE_FILES, GOLD_TICK_PREDICTIONS)]
+TABLES = [table for table in tables_of("finance") if table != GOLD_TICK_PREDICTIONS]
 """All that the chain writes but its manifest, which in the other lakehouse has files of every domain."""
 KILLED = "one"
 
