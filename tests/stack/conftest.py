@@ -29,7 +29,7 @@ from lakehouse.lake.catalog import append_log, load
 from lakehouse.queries.trino import ANALYST, ask, login_of, open_connection
 from lakehouse.services import airflow, processes
 from lakehouse.tables import Table
-from lakehouse.tables.logs import CHECK_RESULTS
+from lakehouse.tables.logs import CHECK_RESULTS, HELD_PARTS
 
 TIMEOUT_S = 2400
 ORDER = (
@@ -185,6 +185,19 @@ def failed_check(hour: int) -> dict[str, Any]:
     }
 
 
+def held_part(hour: int) -> dict[str, Any]:
+    """A part that was held back: of what was delivered, every part was published."""
+    return {
+        "run_id": f"held-{hour}",
+        "table_name": "gold.bars_1m",
+        "slice": "2026-01-05",
+        "subject": "GENAA.USA",
+        "rules": f"rule_{hour}",
+        "files": f"file_{hour}.csv",
+        "held_at": datetime(2100, 1, 1, hour, tzinfo=UTC),
+    }
+
+
 @pytest.fixture(scope="session")
 def filled(stack: Stack, files: Path, trained: str) -> Stack:
     """Every table: the model has forecast, then the readings have come again with two days more; views are made."""
@@ -193,6 +206,7 @@ def filled(stack: Stack, files: Path, trained: str) -> Stack:
     stack.run("land", str(files / "power"), "--to", "power")
     stack.run("run", "energy", "--replace")
     append_log(stack.settings, CHECK_RESULTS, [failed_check(hour) for hour in (1, 2)])
+    append_log(stack.settings, HELD_PARTS, [held_part(hour) for hour in (1, 2)])
     applied = stack.run("sql", "apply").splitlines()
     assert {line.partition(": ")[2] for line in applied} == {"made"}
     return stack

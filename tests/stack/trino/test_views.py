@@ -86,6 +86,10 @@ EXPECTED = {
             any_value(a.image_count) / sum(b.image_count) * 100,
             any_value(a.image_count) / sum(b.image_count) * count(b.label)
         FROM gold_image_class_counts a JOIN gold_image_class_counts b USING (dataset, split) GROUP BY 1, 2, 3""",
+    "quality/held_parts": """
+        SELECT table_name, slice, subject, count(DISTINCT run_id), min(held_at), max(held_at),
+            arg_max(rules, held_at), arg_max(files, held_at), arg_max(run_id, held_at)
+        FROM quality_held_parts GROUP BY ALL""",
     "quality/latest_verdicts": """
         WITH last AS (SELECT table_name, arg_max(run_id, checked_at) AS run_id FROM quality_check_results GROUP BY 1)
         SELECT table_name,
