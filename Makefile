@@ -76,7 +76,7 @@ lint: setup-dev ## ruff, mypy, import-linter, sqlfluff
 docs: setup ## docs/data-dictionary.md and docs/settings.md from the declarations
 	@$(BIN)/lakehouse setup docs
 
-doctor: setup ## what is missing or wrong here, with the line that mends it
+doctor: setup ## what is missing or wrong here, with the command that fixes it
 	@$(BIN)/lakehouse doctor
 
 lock: $(STAMPS)/tools ## requirements*.txt from requirements*.in, the newest versions that fit, with hashes

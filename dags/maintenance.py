@@ -20,7 +20,7 @@ the number of metadata files; `logs` removes logs older than `LAKEHOUSE_LOG_MAX_
 
 ## If it fails
 
-Nothing is lost and nothing is stale: tables only stay as large as they were. *Exit code 2* names what to mend. Other
+Nothing is lost and nothing is stale: tables only stay as large as they were. *Exit code 2* names what to fix. Other
 codes were retried already: look at disk, catalog and store, then clear the task. After several failed nights queries
 get slower and the disk fuller. Any task may be cleared and run again at any time.
 """

@@ -25,7 +25,7 @@ REPLACED = ("published", "quarantined")
 
 
 @dataclass(frozen=True)
-class HeldPart:
+class StandingPart:
     """A part that still has the rows from before, with what its last audit found."""
 
     table_name: str
@@ -37,7 +37,7 @@ class HeldPart:
     last_tried_at: datetime
 
 
-def standing_parts(settings: Settings, held: Iterable[Row], runs: Iterable[Row]) -> list[HeldPart]:
+def standing_parts(settings: Settings, held: Iterable[Row], runs: Iterable[Row]) -> list[StandingPart]:
     """Return the parts that were held back and not replaced since, those that stand longest first."""
     by_part: dict[Part, list[Row]] = {}
     for row in held:
@@ -51,7 +51,7 @@ def standing_parts(settings: Settings, held: Iterable[Row], runs: Iterable[Row])
         if after:
             last = max(after, key=lambda row: row["held_at"])
             since = min(row["held_at"] for row in after)
-            standing.append(HeldPart(*part, last["rules"], last["files"], since, last["held_at"]))
+            standing.append(StandingPart(*part, last["rules"], last["files"], since, last["held_at"]))
     return sorted(standing, key=lambda part: (part.since, part.table_name, part.slice, part.subject))
 
 

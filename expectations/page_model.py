@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from expectations import SUITES, find_suite
-from expectations.held_parts import HeldPart
+from expectations.held_parts import StandingPart
 from expectations.queries import query_command
 from expectations.report import Sample, document_path
 from lakehouse.config.settings import Settings
@@ -166,7 +166,7 @@ def failed_rule(check: Row, document: Row) -> FailedRule:
     )
 
 
-def judge_state(audits: Iterable[Audit], runs: Iterable[Row], held: Sequence[HeldPart] = ()) -> Verdict:
+def judge_state(audits: Iterable[Audit], runs: Iterable[Row], held: Sequence[StandingPart] = ()) -> Verdict:
     """Say in one sentence how things stand: the last run of each job, parts that are held back, and warnings."""
     last_runs: dict[str, Row] = {}
     for run in sorted(runs, key=lambda row: row["started_at"]):
@@ -194,7 +194,7 @@ def judge_state(audits: Iterable[Audit], runs: Iterable[Row], held: Sequence[Hel
     return Verdict("good", headline, "Every rule held in the last audit of every table.")
 
 
-def held_problems(held: Sequence[HeldPart]) -> list[Problem]:
+def held_problems(held: Sequence[StandingPart]) -> list[Problem]:
     """Return a line per table with parts that still have their rows from before."""
     counts = Counter(part.table_name for part in held)
     return [

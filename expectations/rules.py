@@ -90,7 +90,7 @@ class FactRule:
 
 @dataclass(frozen=True)
 class Suite:
-    """Everything that a table is held against."""
+    """Everything that a table is checked against."""
 
     table: Table
     rules: tuple[Rule, ...]

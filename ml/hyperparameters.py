@@ -8,7 +8,7 @@ from ml.config import Section
 
 
 class BoostedTrees(Section):
-    """Hyperparameters of LightGBM, with its own names but for `rounds`, the number of trees."""
+    """Hyperparameters of LightGBM, with its own names except `rounds`, the number of trees."""
 
     rounds: int = Field(ge=1, le=100_000)
     num_leaves: int = Field(ge=2, le=131_072)
@@ -20,7 +20,7 @@ class BoostedTrees(Section):
 
 
 class XGBoostTrees(Section):
-    """Hyperparameters of XGBoost, with its own names but for `rounds`."""
+    """Hyperparameters of XGBoost, with its own names except `rounds`."""
 
     rounds: int = Field(ge=1, le=100_000)
     max_depth: int = Field(ge=1, le=30)

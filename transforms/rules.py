@@ -14,7 +14,7 @@ from typing import NamedTuple
 import polars as pl
 
 
-class Rule(NamedTuple):
+class LineRule(NamedTuple):
     """Why a line may be rejected. `broken` is an SQL condition, `reason` an SQL text expression for a person."""
 
     name: str
@@ -34,17 +34,17 @@ class Judged:
     duplicates: pl.DataFrame
 
 
-def is_sound(rules: Sequence[Rule]) -> pl.Expr:
+def is_sound(rules: Sequence[LineRule]) -> pl.Expr:
     """Return whether a line breaks no rule."""
     return ~pl.any_horizontal(*(is_broken(rule) for rule in rules))
 
 
-def is_broken(rule: Rule) -> pl.Expr:
+def is_broken(rule: LineRule) -> pl.Expr:
     """Return whether a line breaks a rule; never null."""
     return pl.sql_expr(rule.broken).fill_null(False)
 
 
-def name_broken(lines: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
+def name_broken(lines: pl.DataFrame, rules: Sequence[LineRule]) -> pl.DataFrame:
     """Add `rule` and `reason` of the first rule that each line breaks; null if it breaks none."""
     name, reason = (pl.lit(None, pl.String) for _ in range(2))
     for rule in reversed(rules):
@@ -54,7 +54,7 @@ def name_broken(lines: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
     return lines.with_columns(rule=name, reason=reason)
 
 
-def sql_of(rules: Sequence[Rule], name: str) -> str:
+def sql_of(rules: Sequence[LineRule], name: str) -> str:
     """Return the condition of a rule, for a suite that demands that no written row breaks it."""
     return next(rule.broken for rule in rules if rule.name == name)
 

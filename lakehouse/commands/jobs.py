@@ -96,7 +96,7 @@ def require_ready(settings: Settings) -> None:
     missing = quick_check(settings, os.environ)
     if missing:
         first = missing[0]
-        raise BadInputError(f"{first.check}: {first.message}; mend: {first.mend}; all checks: lakehouse doctor")
+        raise BadInputError(f"{first.check}: {first.message}; fix: {first.fix}; all checks: lakehouse doctor")
 
 
 def parse_range(first: str, last: str) -> tuple[date, date]:

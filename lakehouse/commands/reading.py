@@ -24,7 +24,7 @@ class Format(StrEnum):
 
 
 def doctor() -> None:
-    """Check this machine and say how to mend what is missing; exit code 2 if something is.
+    """Check this machine and say how to fix what is missing; exit code 2 if something is.
 
     \b
     Example: lakehouse doctor
@@ -40,8 +40,8 @@ def doctor() -> None:
     for finding in findings:
         state = f"[{colours[finding.state]}]{finding.state:<8}[/]"
         screen.print(f"{state}{finding.check:<15}{escape(finding.message)}", soft_wrap=True)
-        if finding.mend:
-            screen.print(f"{'':<23}mend: [bold]{escape(finding.mend)}[/bold]", soft_wrap=True)
+        if finding.fix:
+            screen.print(f"{'':<23}fix: [bold]{escape(finding.fix)}[/bold]", soft_wrap=True)
     if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(ExitCode.BAD_INPUT)
 

@@ -55,7 +55,7 @@ def parts() -> None:
     fetch_missing(_say)
     found = all_parts()
     for part in found:
-        _say(f"{part.name}: {part.path or f'missing; {part.mend}'}")
+        _say(f"{part.name}: {part.path or f'missing; {part.fix}'}")
     missing = [part.name for part in found if part.path is None]
     if missing:
         raise BadInputError(f"missing: {', '.join(missing)}")

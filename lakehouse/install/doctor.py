@@ -1,4 +1,4 @@
-"""What this machine lacks, or has wrong, for a job to run: a finding per check, with the command that mends it."""
+"""What this machine lacks, or has wrong, for a job to run: a finding per check, with the command that fixes it."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def examine(environment: Mapping[str, str]) -> list[Finding]:
         settings = read_settings(environment, is_starting=True)
     except BadInputError as error:
         variable = str(error).split(maxsplit=1)[0].rstrip(":")
-        mend = f"unset {variable}" if variable in environment else "env | grep LAKEHOUSE_"
-        return [*findings, Finding("settings", "missing", str(error), mend)]
+        fix = f"unset {variable}" if variable in environment else "env | grep LAKEHOUSE_"
+        return [*findings, Finding("settings", "missing", str(error), fix)]
     findings.append(Finding("settings", "ok", f"profile {settings.profile}, home {settings.home}"))
     disk = check_disk(settings)
     findings += [check_memory(settings), disk, check_network()]

@@ -16,7 +16,7 @@ CONNECT_TIMEOUT_S = 3.0
 def check_parts() -> list[Finding]:
     """Every program that `lakehouse up` starts in profile stack is there."""
     return [
-        Finding(part.name, "ok", str(part.path)) if part.path else Finding(part.name, "missing", "not here", part.mend)
+        Finding(part.name, "ok", str(part.path)) if part.path else Finding(part.name, "missing", "not here", part.fix)
         for part in parts()
     ]
 

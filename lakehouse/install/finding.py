@@ -10,9 +10,9 @@ State = Literal["ok", "warning", "missing"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found. `mend` is a command line, empty where all is well."""
+    """What one check found. `fix` is a command line, empty where all is well."""
 
     check: str
     state: State
     message: str
-    mend: str = ""
+    fix: str = ""

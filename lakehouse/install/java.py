@@ -39,7 +39,7 @@ def java_command() -> list[str]:
 
 
 def java_problem(environment: Mapping[str, str] = os.environ) -> tuple[str, str] | None:
-    """Return what is wrong with the Java of this environment and the command that mends it, or None."""
+    """Return what is wrong with the Java of this environment and the command that fixes it, or None."""
     wanted = " or ".join(str(version) for version in SUPPORTED)
     java = find_java(environment)
     if java is None:

@@ -108,7 +108,7 @@ def spark_defaults(jars: Sequence[Jar], jar_folder: Path, home: Path, archive: P
 
 
 def write_configuration(home: Path, bin_folder: Path, jar_folder: Path = JAR_FOLDER) -> None:
-    """Write Spark's configuration into pip's pyspark and mend its find-spark-home."""
+    """Write Spark's configuration into pip's pyspark and fix its find-spark-home."""
     conf = home / "conf"
     conf.mkdir(exist_ok=True)
     jars = read_jar_list()

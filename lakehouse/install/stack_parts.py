@@ -35,7 +35,7 @@ class Part:
 
     name: str
     path: Path | None
-    mend: str
+    fix: str
 
 
 def versitygw_program() -> Path | None:

@@ -36,7 +36,7 @@ class PublishedFile:
 
 
 @dataclass(frozen=True)
-class Publication:
+class PublishedSet:
     """Where a set is published, and its files."""
 
     publisher: str
@@ -46,7 +46,7 @@ class Publication:
 
 PUBLICATIONS = {
     # The mirror that torchvision reads; the authors' own page no longer serves the files.
-    "mnist": Publication(
+    "mnist": PublishedSet(
         "the MNIST mirror",
         "https://ossci-datasets.s3.amazonaws.com/mnist",
         (
@@ -76,7 +76,7 @@ PUBLICATIONS = {
             ),
         ),
     ),
-    "cifar10": Publication(
+    "cifar10": PublishedSet(
         "the University of Toronto",
         "https://www.cs.toronto.edu/~kriz",
         (PublishedFile("cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530", None, 400 * MIB),),
@@ -88,7 +88,7 @@ def fetch_images(
     name: str,
     landing: Path,
     *,
-    publication: Publication | None = None,
+    publication: PublishedSet | None = None,
     on_progress: Callable[[str], None] = logger.info,
     retry_pauses_s: Sequence[float] = RETRY_PAUSES_S,
 ) -> list[Path]:

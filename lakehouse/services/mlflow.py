@@ -13,7 +13,7 @@ from lakehouse.config.generated import BUCKETS, MLFLOW_USER, make_secret, stack_
 from lakehouse.config.private_files import write_private
 from lakehouse.config.settings import PREFIX, Settings
 from lakehouse.services import postgres, s3
-from lakehouse.services.plan import Plan
+from lakehouse.services.plan import ServicePlan
 
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -29,7 +29,7 @@ authorization_function = mlflow.server.auth:authenticate_request_basic_auth
 """
 
 
-def plan(settings: Settings, port: int, outer: Mapping[str, str], database_port: int = 0) -> Plan:
+def plan(settings: Settings, port: int, outer: Mapping[str, str], database_port: int = 0) -> ServicePlan:
     """Return how the server is started; passwords go by its environment or a private file, never its command line."""
     command = ("mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", str(port))
     own = {name: value for name, value in outer.items() if not name.startswith(("AIRFLOW", "AWS_"))} | QUIET
@@ -38,10 +38,10 @@ def plan(settings: Settings, port: int, outer: Mapping[str, str], database_port:
             "MLFLOW_BACKEND_STORE_URI": settings.mlflow_tracking_uri,
             "MLFLOW_DEFAULT_ARTIFACT_ROOT": settings.mlflow_artifacts_uri,
         }
-        return Plan("mlflow", command, own, port)
+        return ServicePlan("mlflow", command, own, port)
     own = {name: value for name, value in own.items() if not name.startswith(PREFIX)}
     own |= store(settings) | login(settings, database_port)
-    return Plan("mlflow", (*command, "--app-name", "basic-auth", "--serve-artifacts"), own, port)
+    return ServicePlan("mlflow", (*command, "--app-name", "basic-auth", "--serve-artifacts"), own, port)
 
 
 def login(settings: Settings, database_port: int) -> dict[str, str]:

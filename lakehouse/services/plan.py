@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Plan:
+class ServicePlan:
     """How one service is started and, where it has pages or takes connections, on which port."""
 
     name: str

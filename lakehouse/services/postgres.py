@@ -25,7 +25,7 @@ from lakehouse.config.project import ROOT
 from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError, LakehouseError
 from lakehouse.install.stack_parts import postgres_programs
-from lakehouse.services.plan import Plan
+from lakehouse.services.plan import ServicePlan
 
 ADMIN = "postgres"
 ACCOUNT = "postgres"
@@ -123,13 +123,13 @@ def environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 
-def plan(settings: Settings, port: int) -> Plan:
+def plan(settings: Settings, port: int) -> ServicePlan:
     """Return how the server is started; it writes to the log that the starter gives it."""
     options = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": ""}
     arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     program = str(postgres_programs() / "postgres")
     # SIGINT ends open connections; SIGTERM would wait for them
-    return Plan(
+    return ServicePlan(
         *("postgres", (program, "-D", str(data_folder(settings)), *arguments), environment(), port),
         user=account(),
         stop_signal=signal.SIGINT,

@@ -26,7 +26,7 @@ import psutil
 from lakehouse.config.private_files import write_private
 from lakehouse.config.settings import Settings
 from lakehouse.errors import ConflictError
-from lakehouse.services.plan import Plan
+from lakehouse.services.plan import ServicePlan
 
 MARK = "AIRFLOW_LAKEHOUSE_SERVICE"
 """Environment variable that a service and all its children carry: `<folder of state>:<name of the service>`."""
@@ -107,7 +107,7 @@ def mark_of(settings: Settings, name: str) -> str:
     return f"{settings.airflow_home}:{name}"
 
 
-def start(settings: Settings, plan: Plan) -> Running:
+def start(settings: Settings, plan: ServicePlan) -> Running:
     """Start a service, its output going to one file."""
     settings.logs.mkdir(parents=True, exist_ok=True)
     log = settings.logs / f"{plan.name}.log"

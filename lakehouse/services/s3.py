@@ -20,7 +20,7 @@ from lakehouse.config.private_files import write_private
 from lakehouse.config.settings import Settings
 from lakehouse.errors import BadInputError
 from lakehouse.install.stack_parts import GET, versitygw_program
-from lakehouse.services.plan import Plan
+from lakehouse.services.plan import ServicePlan
 
 IDENTITIES = ("jobs", "trino", "mlflow", "airflow")
 """Roles with keys of their own: secrets s3_<role>_key and s3_<role>_secret."""
@@ -58,7 +58,7 @@ def make_identities(settings: Settings) -> None:
     (stack_folder(settings.home) / "s3").mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
-def plan(settings: Settings, port: int) -> Plan:
+def plan(settings: Settings, port: int) -> ServicePlan:
     """Return how the server is started. Without --keep-alive: with it, one of forty multipart uploads by Arrow fails.
 
     Raises:
@@ -71,7 +71,7 @@ def plan(settings: Settings, port: int) -> Plan:
     command = [str(program), "--port", f"127.0.0.1:{port}", "--region", REGION, "--health", "/health", "--quiet"]
     command += ["--iam-dir", str(folder / "s3-users"), "posix", str(folder / "s3")]
     variables = {"PATH": os.environ.get("PATH", os.defpath), "ROOT_ACCESS_KEY": access, "ROOT_SECRET_KEY": secret}
-    return Plan("s3", tuple(command), variables, port)
+    return ServicePlan("s3", tuple(command), variables, port)
 
 
 def is_ready(port: int) -> bool:

@@ -15,7 +15,7 @@ from lakehouse.errors import BadInputError
 from lakehouse.install.stack_parts import STORE_PART, parts
 from lakehouse.services import postgres, processes, s3
 from lakehouse.services.health import Say, wait_until_healthy
-from lakehouse.services.plan import Plan
+from lakehouse.services.plan import ServicePlan
 from lakehouse.services.store_probe import refuse_open_store
 
 SECRETS = ("catalog", "mlflow_login", "mlflow_cookies")
@@ -31,7 +31,7 @@ def require_parts(settings: Settings) -> None:
     missing = [part for part in parts() if part.path is None and not (is_store_given and part.name == STORE_PART)]
     if missing:
         what = ", ".join(part.name for part in missing)
-        lines = " && ".join(dict.fromkeys(part.mend for part in missing))
+        lines = " && ".join(dict.fromkeys(part.fix for part in missing))
         raise BadInputError(f"profile stack lacks {what} on this machine; {lines}")
 
 
@@ -77,7 +77,7 @@ def probe(settings: Settings) -> None:
         refuse_open_store(endpoint, [bucket for bucket in buckets if bucket])
 
 
-def start_due(settings: Settings, plans: list[Plan]) -> list[str]:
+def start_due(settings: Settings, plans: list[ServicePlan]) -> list[str]:
     """Start the services that do not run, after what a killed one has left behind is ended; return their names."""
     running = {name: each for name, each in processes.read_state(settings).items() if each.process() is not None}
     due = [plan for plan in plans if plan.name not in running]

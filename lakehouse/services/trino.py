@@ -33,7 +33,7 @@ from lakehouse.errors import BadInputError
 from lakehouse.install.stack_parts import GET, trino_home, trino_java
 from lakehouse.queries.trino import ADMIN, ANALYST, certificate_file, trino_folder
 from lakehouse.services import postgres, s3
-from lakehouse.services.plan import Plan
+from lakehouse.services.plan import ServicePlan
 
 CONFIGURATION = ROOT / "conf" / "trino"
 VIEWS_ROLE = "trino"
@@ -109,7 +109,7 @@ def make_certificate(public: Path) -> None:
     write_private(public, text)
 
 
-def plan(settings: Settings, port: int) -> Plan:
+def plan(settings: Settings, port: int) -> ServicePlan:
     """Return how the server is started; secrets go by its environment alone.
 
     Raises:
@@ -123,7 +123,7 @@ def plan(settings: Settings, port: int) -> Plan:
     path = os.pathsep.join([str(home / "bin"), os.environ.get("PATH", os.defpath)])
     own = {"PATH": path, "JAVA_HOME": str(home), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
     data = ("--data-dir", str(trino_folder(settings.home) / "data"))
-    return Plan("trino", (*command, *data), own | environment(settings, port), port)
+    return ServicePlan("trino", (*command, *data), own | environment(settings, port), port)
 
 
 def environment(settings: Settings, port: int) -> dict[str, str]:

@@ -22,25 +22,25 @@ from lakehouse.errors import UnavailableError
 from lakehouse.queries.trino import ANALYST
 from lakehouse.services import airflow, mlflow, postgres, processes, trino
 from lakehouse.services.health import Say, StartFailedError, State, wait_until_healthy
-from lakehouse.services.plan import Plan
+from lakehouse.services.plan import ServicePlan
 from lakehouse.services.stores import generate, require_parts, start_due, start_stores
 
 STORES = ("postgres", "s3")
 """Ended last, since what the others still have to write goes there."""
 
 
-def plan_services(settings: Settings, ports: Mapping[str, int]) -> list[Plan]:
+def plan_services(settings: Settings, ports: Mapping[str, int]) -> list[ServicePlan]:
     """Return every service but the stores in the order of their starts."""
     own = airflow.environment(settings, ports["api-server"])
     served = (sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(settings.reports))
     last = [trino.plan(settings, ports["trino"])] if settings.has_trino else []
     return [
-        Plan("api-server", ("airflow", "api-server", "--workers", "1"), own, ports["api-server"]),
-        Plan("scheduler", ("airflow", "scheduler", "--skip-serve-logs"), own),
-        Plan("dag-processor", ("airflow", "dag-processor"), own),
-        Plan("triggerer", ("airflow", "triggerer", "--skip-serve-logs"), own),
+        ServicePlan("api-server", ("airflow", "api-server", "--workers", "1"), own, ports["api-server"]),
+        ServicePlan("scheduler", ("airflow", "scheduler", "--skip-serve-logs"), own),
+        ServicePlan("dag-processor", ("airflow", "dag-processor"), own),
+        ServicePlan("triggerer", ("airflow", "triggerer", "--skip-serve-logs"), own),
         mlflow.plan(settings, ports["mlflow"], own, ports.get("postgres", 0)),
-        Plan("reports", (*served, str(ports["reports"])), plain(own), ports["reports"]),
+        ServicePlan("reports", (*served, str(ports["reports"])), plain(own), ports["reports"]),
         *last,
     ]
 

@@ -61,8 +61,8 @@ BRONZE_FILES = Table(
         Column(
             "read_as",
             "string",
-            "The declarations that the file was held against, with a digest: dialects of meters, or an image set and "
-            "the files read together; null where the source needs none.",
+            "The declarations that the file was checked against, with a digest: dialects of meters, or an image set "
+            "and the files read together; null where the source needs none.",
             nullable=True,
         ),
         INGESTED_AT,

@@ -62,7 +62,7 @@ def check_claims(rows: pa.Table, features: Mapping[str, Iterable[str]]) -> None:
     """Check every column of the rows; `features` names the columns that each feature of the model is made from.
 
     Raises:
-        LeakError: a value is not what the bars up to its own make of it, or nothing tells what a column must be.
+        LeakError: a value is not what the bars up to its own make of it, or no claim says what a column must be.
         BadInputError: the rows have no volume: they were published before gold had it.
     """
     unchecked = unchecked_columns(each for columns in features.values() for each in columns)

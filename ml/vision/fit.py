@@ -51,7 +51,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Course:
-    """All that one training is made of, but for the network and its images."""
+    """All that one training is made of, except the network and its images."""
 
     normalisation: Normalisation
     how: Training

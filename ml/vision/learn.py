@@ -43,7 +43,7 @@ TIMINGS = ("images_per_second",)
 
 
 def learn_folder(config: ImageConfig, rows: pa.Table, folder: Path, say: Say) -> Mapping[str, list[float]]:
-    """Train on the train split but for what validation holds back; return the course of the epochs."""
+    """Train on the train split except what validation holds back; return the course of the epochs."""
     train, validation = split_train(rows, config.validation_ratio, config.seed)
     names = class_names(rows)
     device = prepare_torch(config.resources, config.seed)

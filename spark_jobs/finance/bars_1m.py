@@ -25,7 +25,7 @@ from spark_jobs.engine.kept import not_held, staged_rows
 from spark_jobs.engine.stage import Branch, HeldBack
 from spark_jobs.finance.sessions import describe_sessions, session_frame, session_parts
 from spark_jobs.layers.command_line import main
-from spark_jobs.layers.derive import Carry, by_state
+from spark_jobs.layers.derive import CarryReader, by_state
 from spark_jobs.layers.gold import Derivation, Inputs, gold_job
 from transforms.finance.bars import BarState, BarStates, make_bars, survey_closes
 from transforms.finance.minutes import MINUTE_US, TRADE_COLUMNS
@@ -77,7 +77,7 @@ JOB = gold_job(
         making=by_state(
             make_bars,
             TRADE_COLUMNS,
-            Carry(read_closes, timedelta(days=CARRY_DAYS), lambda state: state.day, survey_closes),
+            CarryReader(read_closes, timedelta(days=CARRY_DAYS), lambda state: state.day, survey_closes),
             given=given,
         ),
         facts=compare_trades,

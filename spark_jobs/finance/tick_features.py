@@ -24,7 +24,7 @@ from spark_jobs.engine.kept import not_held, staged_rows
 from spark_jobs.engine.stage import Branch, HeldBack
 from spark_jobs.finance.bars_1m import CARRY_DAYS
 from spark_jobs.layers.command_line import main
-from spark_jobs.layers.derive import Carry, by_state
+from spark_jobs.layers.derive import CarryReader, by_state
 from spark_jobs.layers.gold import Derivation, Inputs, gold_job
 from transforms.finance.features import BAR_COLUMNS, Carries, latest_carries, make_features
 
@@ -62,7 +62,7 @@ JOB = gold_job(
         making=by_state(
             make_features,
             BAR_COLUMNS,
-            Carry(read_carries, timedelta(days=CARRY_DAYS), lambda carry: carry.day),
+            CarryReader(read_carries, timedelta(days=CARRY_DAYS), lambda carry: carry.day),
             rows_per_piece=BARS_PER_PIECE,
         ),
         facts=compare_bars,

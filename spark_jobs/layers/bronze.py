@@ -56,7 +56,7 @@ class Delivered:
 def bronze_job(name: str, table: Table, claims: Callable[[Request], Claims] = lambda request: claim_file) -> TableJob:
     """Make the job that loads one kind of file into one bronze table; the table's name is the data set's.
 
-    `claims` returns, for a request, what tells what the files of the landing folder are.
+    `claims` returns, for a request, the function that identifies the files of the landing folder.
     """
 
     def plan(request: Request) -> Plan:

@@ -86,7 +86,7 @@ def make_piece(
 
 
 @dataclass(frozen=True)
-class Carry(Generic[State]):
+class CarryReader(Generic[State]):
     """What a subject carries from day to day.
 
     `read` returns each subject's state by the end of a day, from the rows that the table has up to it; a subject whose
@@ -108,7 +108,7 @@ class Carry(Generic[State]):
 def by_state(
     transform: Callable[..., tuple[pl.DataFrame, Mapping[str, State]]],
     columns: Sequence[str],
-    carry: Carry[State],
+    carry: CarryReader[State],
     *,
     given: Given = nothing_given,
     rows_per_piece: int = 1_000_000,
@@ -153,7 +153,7 @@ def survey_day(
 
 
 def start_days(
-    carry: Carry[State],
+    carry: CarryReader[State],
     states: Mapping[str, State],
     surveys: Mapping[date, Mapping[str, State | None]],
     pieces: Sequence[Piece],
@@ -174,7 +174,7 @@ class Chain(Generic[State]):
     target: Target
     transform: Callable[..., tuple[pl.DataFrame, Mapping[str, State]]]
     columns: Sequence[str]
-    carry: Carry[State]
+    carry: CarryReader[State]
     given: Given
     now: datetime
 

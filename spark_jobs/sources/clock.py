@@ -1,4 +1,4 @@
-"""Times out of text: microseconds in UTC by integer arithmetic, null where a text is no time.
+"""Times out of text: microseconds in UTC by integer arithmetic, null where a text is not a time.
 
 Arrow's own conversion of a whole column is used where every text is plain; it stops at the first that is not, which is
 why the plain ones are picked out first.

@@ -165,7 +165,7 @@ class Dialect(Declared):
 
     @cached_property
     def digest(self) -> str:
-        """What changes with anything that the dialect says, but for its description."""
+        """What changes with anything that the dialect says, except its description."""
         return hashlib.sha256(self.model_copy(update={"doc": ""}).model_dump_json().encode()).hexdigest()[:16]
 
     def match(self, path: str) -> dict[str, str] | None:

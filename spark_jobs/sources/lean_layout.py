@@ -19,7 +19,7 @@ PATH = re.compile(
 
 
 @dataclass(frozen=True)
-class Market:
+class MarketLayout:
     """How the files of one market are to be read."""
 
     zone: tzinfo
@@ -27,14 +27,14 @@ class Market:
 
 
 MARKETS = {
-    ("equity", "usa"): Market(ZoneInfo("America/New_York"), price_divisor=10_000),
-    ("future", "cbot"): Market(UTC),
-    ("future", "cfe"): Market(UTC),
-    ("future", "cme"): Market(UTC),
-    ("future", "comex"): Market(UTC),
-    ("future", "nymex"): Market(UTC),
-    ("forex", "fxcm"): Market(timezone(timedelta(hours=-5))),  # Eastern standard time all year
-    ("cfd", "oanda"): Market(UTC),
+    ("equity", "usa"): MarketLayout(ZoneInfo("America/New_York"), price_divisor=10_000),
+    ("future", "cbot"): MarketLayout(UTC),
+    ("future", "cfe"): MarketLayout(UTC),
+    ("future", "cme"): MarketLayout(UTC),
+    ("future", "comex"): MarketLayout(UTC),
+    ("future", "nymex"): MarketLayout(UTC),
+    ("forex", "fxcm"): MarketLayout(timezone(timedelta(hours=-5))),  # Eastern standard time all year
+    ("cfd", "oanda"): MarketLayout(UTC),
 }
 
 
@@ -44,7 +44,7 @@ class TickFile:
 
     asset: str
     market_name: str
-    market: Market
+    market: MarketLayout
     symbol: str
     """In upper case, as instrument ids spell it: BRK-B for brk.b."""
     day: date

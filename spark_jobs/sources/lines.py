@@ -148,7 +148,7 @@ def _drop_blank_end(text: bytes) -> bytes:
 
 
 def _check_text(block: bytes, member: Member, number: int) -> bytes:
-    """Refuse a block that is no text, and mend single bytes."""
+    """Refuse a block that is not text, and replace single bytes."""
     if b"\0" in block or (number == 1 and block.startswith((b"\xff\xfe", b"\xfe\xff"))):
         raise UnreadableFileError(f"{_place(member)}NUL bytes or a UTF-16 mark; expected UTF-8 text")
     start = 0

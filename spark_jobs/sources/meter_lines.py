@@ -1,4 +1,4 @@
-"""The lines of one meter file in bronze's columns, held against the file's dialect as they come."""
+"""The lines of one meter file in bronze's columns, checked against the file's dialect as they are read."""
 
 from __future__ import annotations
 

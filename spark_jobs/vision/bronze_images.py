@@ -46,7 +46,7 @@ KEY = ("dataset", "split", "delivery_part", "_source_sha256")
 
 
 @dataclass(frozen=True)
-class Delivered:
+class DeliveredImages:
     """What the plan knows: the manifest as it is, and the deliveries that are not judged yet."""
 
     entries: tuple[Entry, ...]
@@ -89,7 +89,7 @@ def plan(request: Request) -> Plan:
         for file, _ in delivery.files
     ]
     return Plan(
-        {each: sorted(set(texts)) for each, texts in inputs.items()}, tuple(lines), Delivered(entries, tuple(new))
+        {each: sorted(set(texts)) for each, texts in inputs.items()}, tuple(lines), DeliveredImages(entries, tuple(new))
     )
 
 
@@ -110,7 +110,7 @@ def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
         BadInputError: a delivery came with other bytes, or one is unreadable and the run is strict, or one that was
             accepted can't be read as it is declared now.
     """
-    delivered: Delivered = planned.state
+    delivered: DeliveredImages = planned.state
     target = target_of(request.settings, BRONZE_IMAGES, attempt.run_id, attempt.started_at)
     largest_first = sorted(delivered.deliveries, key=lambda each: -sum(file.landed.bytes for file, _ in each.files))
     converted = map_in_tasks(request.spark.sparkContext, largest_first, partial(convert_delivery, target))
@@ -138,7 +138,7 @@ def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
     return writes
 
 
-def refuse_unreadable(request: Request, delivered: Delivered, converted: Sequence[ConvertedImages]) -> None:
+def refuse_unreadable(request: Request, delivered: DeliveredImages, converted: Sequence[ConvertedImages]) -> None:
     """Say what is quarantined, and refuse the run where it is strict or a declaration has made files unreadable."""
     unreadable = [result for result in converted if result.unreadable is not None]
     for result in unreadable:
@@ -146,7 +146,7 @@ def refuse_unreadable(request: Request, delivered: Delivered, converted: Sequenc
         if is_accepted(result.delivery, delivered.entries):
             raise BadInputError(
                 f"{result.delivery.subject} was accepted before and can't be read as it is declared now: "
-                f"{result.unreadable}; mend the declaration"
+                f"{result.unreadable}; fix the declaration"
             )
     reasons = [result.unreadable for result in unreadable if result.unreadable is not None]
     refuse_if_strict(request, reasons, len(converted), "deliveries")

@@ -75,7 +75,7 @@ def half_year_hours(real_data: Path) -> pd.DataFrame:
 
 
 def hourly_rows(load_kw: pd.Series, completeness: pd.Series) -> pd.DataFrame:
-    """Build the declared columns but for _ingested_at from one meter's hours."""
+    """Build the declared columns except _ingested_at from one meter's hours."""
     index = pd.DatetimeIndex(load_kw.index)
     past = load_kw.shift(1)
     measured = load_kw.notna()

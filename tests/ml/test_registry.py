@@ -1,4 +1,4 @@
-"""Whatever breaks while a version is registered, an alias names a whole version or none, and a rerun mends the rest."""
+"""Whatever breaks while a version is registered, an alias names a whole version or none, and a rerun fixes the rest."""
 
 from dataclasses import replace
 

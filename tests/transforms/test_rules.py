@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from transforms.rules import Rule, is_sound, name_broken, quote_text
+from transforms.rules import LineRule, is_sound, name_broken, quote_text
 
 LINES = pl.DataFrame(
     {
@@ -76,9 +76,9 @@ def test_a_reason_is_the_same_text_in_polars_and_duckdb(reason):
 
 def test_name_broken_names_the_first_rule_that_a_line_breaks():
     rules = (
-        Rule("unreadable", "price IS NULL", f"concat({quote_text('raw_price')}, ' is not a number')"),
-        Rule("not_positive", "price <= 0", "'not positive'"),
-        Rule("always", "TRUE", "'never reached by the lines above'"),
+        LineRule("unreadable", "price IS NULL", f"concat({quote_text('raw_price')}, ' is not a number')"),
+        LineRule("not_positive", "price <= 0", "'not positive'"),
+        LineRule("always", "TRUE", "'never reached by the lines above'"),
     )
     lines = LINES.select("raw_price", "price").head(4)
     expected = lines.with_columns(
@@ -91,5 +91,5 @@ def test_name_broken_names_the_first_rule_that_a_line_breaks():
 
 
 def test_is_sound_is_never_null():
-    rules = (Rule("not_positive", "price <= 0", "'not positive'"),)
+    rules = (LineRule("not_positive", "price <= 0", "'not positive'"),)
     assert LINES.select(is_sound(rules)).to_series().to_list() == [True, False, True, True, True]

@@ -11,14 +11,14 @@ from __future__ import annotations
 import polars as pl
 
 from lakehouse.tables.energy import MEASURES
-from transforms.rules import Judged, Rule, name_broken, quote_text
+from transforms.rules import Judged, LineRule, name_broken, quote_text
 from transforms.sorting import sort_rows
 
 METER_DAY = ("meter_id", "event_date")
 SAME_TIME = (*METER_DAY, "interval_start")
 VALUES = pl.struct(f"raw_{name}" for name in MEASURES)
 """What two lines of one time are compared by."""
-SUPERSEDED = Rule(
+SUPERSEDED = LineRule(
     "superseded",
     "fate = 'superseded'",
     f"concat('a later line has the time ', {quote_text('raw_time')}, ' with other values')",

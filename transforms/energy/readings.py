@@ -10,7 +10,7 @@ import polars as pl
 from lakehouse.tables.energy import MEASURES, SILVER_POWER_READINGS_REJECTED
 from transforms.energy.gaps import mark_gaps
 from transforms.energy.occurrences import sort_out
-from transforms.rules import Judged, Rule, is_sound, name_broken, quote_text
+from transforms.rules import Judged, LineRule, is_sound, name_broken, quote_text
 
 COLUMNS = {
     "active_power": "active_power_kw",
@@ -34,24 +34,24 @@ NEVER_NEGATIVE = ("voltage", "current", "sub_metering_1", "sub_metering_2", "sub
 """Power may be negative: a plant feeds in."""
 
 RULES = (
-    Rule("malformed_line", "raw_line IS NOT NULL", "'the line does not have the fields of its dialect'"),
-    Rule(
+    LineRule("malformed_line", "raw_line IS NOT NULL", "'the line does not have the fields of its dialect'"),
+    LineRule(
         "unreadable_time",
         "interval_start IS NULL",
         f"concat({quote_text('raw_time')}, ' is no time of the dialect''s form')",
     ),
-    Rule(
+    LineRule(
         "skipped_time",
         "is_skipped_time",
         f"concat({quote_text('raw_time')}, ' is a time that the clock of ', zone, ' leaves out')",
     ),
-    Rule(
+    LineRule(
         "off_grid",
         "date_part('minute', interval_start) % interval_min <> 0 OR date_part('second', interval_start) <> 0",
         f"concat({quote_text('raw_time')}, ' is no multiple of the interval, min: ', CAST(interval_min AS VARCHAR))",
     ),
     *(
-        Rule(
+        LineRule(
             f"unreadable_{name}",
             f"raw_{name} IS NOT NULL AND {COLUMNS[name]} IS NULL",
             f"concat({quote_text(f'raw_{name}')}, ' is no number')",
@@ -59,7 +59,7 @@ RULES = (
         for name in MEASURES
     ),
     *(
-        Rule(
+        LineRule(
             f"negative_{name}",
             f"{COLUMNS[name]} < 0",
             f"concat('{name} ', {quote_text(f'raw_{name}')}, ' is negative')",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from transforms.rules import Rule, quote_text
+from transforms.rules import LineRule, quote_text
 
 DECIMALS = 8
 NUMBER = pl.Decimal(18, DECIMALS)
@@ -26,7 +26,7 @@ def not_positive(what: str, column: str) -> str:
 
 
 def parse_decimal(column: str) -> pl.Expr:
-    """Read a text as decimal(18,8); null where it is no number, or one that would have to be rounded."""
+    """Read a text as decimal(18,8); null where it is not a number, or one that would have to be rounded."""
     text = pl.col(column).str.strip_chars(" ")
     point = text.str.find(".", literal=True)
     decimals = (text.str.len_bytes() - point - 1).fill_null(0)
@@ -78,9 +78,9 @@ def add_event_day(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 COMMON_RULES = (
-    Rule("malformed_line", "raw_line IS NOT NULL", "'the line does not have the fields of its format'"),
-    Rule("unreadable_time", "ts_event IS NULL", f"concat('no time can be read from ', {quote_text('raw_time')})"),
-    Rule(
+    LineRule("malformed_line", "raw_line IS NOT NULL", "'the line does not have the fields of its format'"),
+    LineRule("unreadable_time", "ts_event IS NULL", f"concat('no time can be read from ', {quote_text('raw_time')})"),
+    LineRule(
         "outside_delivery",
         "abs(_days_after_delivery) > 1",
         "concat('the event is of ', CAST(_event_day AS VARCHAR), ', more than a day from its delivery of ', "

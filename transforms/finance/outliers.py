@@ -64,7 +64,7 @@ def flag_outliers(price: Prices) -> Flags:
 
 
 def may_be_far(padded: Prices, price: Prices) -> Flags:
-    """Rule out cheaply what can't be an outlier: the median lies between the window's lowest and highest price."""
+    """LineRule out cheaply what can't be an outlier: the median lies between the window's lowest and highest price."""
     low, high = trailing_extreme(np.fmin, padded), trailing_extreme(np.fmax, padded)
     near = np.maximum(price - low, high - price) <= FLOOR_RATIO * low
     return ~near

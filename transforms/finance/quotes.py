@@ -14,7 +14,7 @@ from transforms.finance.lines import (
     parse_decimals,
     scale_price,
 )
-from transforms.rules import Judged, Rule, is_sound, name_broken, quote_text
+from transforms.rules import Judged, LineRule, is_sound, name_broken, quote_text
 from transforms.sorting import sort_rows
 
 PRICES = ("bid_price", "ask_price")
@@ -30,17 +30,17 @@ UPDATES = {side: f"coalesce({side}_price <> 0, FALSE)" for side in ("bid", "ask"
 QUOTE_RULES = (
     *COMMON_RULES,
     *(
-        Rule(f"unreadable_{name}", f"raw_{name} IS NOT NULL AND {name} IS NULL", not_a_decimal(f"raw_{name}"))
+        LineRule(f"unreadable_{name}", f"raw_{name} IS NOT NULL AND {name} IS NULL", not_a_decimal(f"raw_{name}"))
         for name in NUMBERS  # a feed without sizes has none
     ),
-    Rule("negative_bid_price", "bid_price < 0", not_positive("bid", "raw_bid_price")),
-    Rule("negative_ask_price", "ask_price < 0", not_positive("ask", "raw_ask_price")),
-    Rule(
+    LineRule("negative_bid_price", "bid_price < 0", not_positive("bid", "raw_bid_price")),
+    LineRule("negative_ask_price", "ask_price < 0", not_positive("ask", "raw_ask_price")),
+    LineRule(
         "empty_quote",
         f"NOT {UPDATES['bid']} AND NOT {UPDATES['ask']}",
         "'the line updates neither bid nor ask'",
     ),
-    Rule(
+    LineRule(
         "crossed_quote",
         f"{UPDATES['bid']} AND {UPDATES['ask']} AND bid_price > ask_price",
         f"concat('bid ', {quote_text('raw_bid_price')}, ' is above ask ', {quote_text('raw_ask_price')})",

@@ -19,7 +19,7 @@ from transforms.finance.lines import (
     parse_decimals,
     scale_price,
 )
-from transforms.rules import Judged, Rule, is_sound, name_broken, quote_text
+from transforms.rules import Judged, LineRule, is_sound, name_broken, quote_text
 from transforms.sorting import sort_rows
 
 TRADE = ("instrument_id", "raw_trade_id")
@@ -28,10 +28,10 @@ TRADE = ("instrument_id", "raw_trade_id")
 
 TRADE_RULES = (
     *COMMON_RULES,
-    Rule("unreadable_price", "price IS NULL", not_a_decimal("raw_price")),
-    Rule("unreadable_size", "size IS NULL", not_a_decimal("raw_size")),
-    Rule("non_positive_price", "price <= 0", not_positive("price", "raw_price")),
-    Rule("non_positive_size", "size <= 0", not_positive("size", "raw_size")),
+    LineRule("unreadable_price", "price IS NULL", not_a_decimal("raw_price")),
+    LineRule("unreadable_size", "size IS NULL", not_a_decimal("raw_size")),
+    LineRule("non_positive_price", "price <= 0", not_positive("price", "raw_price")),
+    LineRule("non_positive_size", "size <= 0", not_positive("size", "raw_size")),
 )
 """In the order in which they are named. Futures report zero-size prints; they trade nothing, so they are rejected."""
 
@@ -68,7 +68,7 @@ def name_superseded(copies: pl.DataFrame) -> pl.DataFrame:
 
 
 def type_fields(lines: pl.DataFrame) -> pl.DataFrame:
-    """Turn the fields of lines that broke no rule into silver's columns, but for is_outlier."""
+    """Turn the fields of lines that broke no rule into silver's columns, except is_outlier."""
     number = pl.col("raw_trade_id").cast(pl.Int64, strict=False)
     typed = lines.with_columns(
         trade_id="raw_trade_id",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from lakehouse.tables.vision import SILVER_IMAGES
-from transforms.rules import Judged, Rule, is_sound, name_broken
+from transforms.rules import Judged, LineRule, is_sound, name_broken
 
 FACT_COLUMNS = (
     *("dataset", "split", "delivery_part", "_source_record", "raw_label", "height", "width", "channels"),
@@ -23,15 +23,15 @@ RECORD_DIGITS = 6
 """Of a record's number in an image's id; ids of larger numbers are longer."""
 
 
-def record_rules(classes: int) -> Sequence[Rule]:
+def record_rules(classes: int) -> Sequence[LineRule]:
     """Return the rules of a record of a set with so many classes, in the order in which they are named."""
     return (
-        Rule(
+        LineRule(
             "impossible_label",
             f"NOT (raw_label BETWEEN 0 AND {classes - 1})",
             f"concat('label ', CAST(raw_label AS VARCHAR), '; the set has the classes 0 to {classes - 1}')",
         ),
-        Rule("blank_image", "pixel_min = pixel_max", "concat('every pixel is ', CAST(pixel_min AS VARCHAR))"),
+        LineRule("blank_image", "pixel_min = pixel_max", "concat('every pixel is ', CAST(pixel_min AS VARCHAR))"),
     )
 
 

@@ -46,9 +46,7 @@ def test_check_java_refuses_other_versions_and_offers_a_command(tmp_path, versio
         "missing",
         f"expected Java 17 or 21, {home}/bin/java is Java {version.partition('.')[0]}",
     )
-    assert found.mend.startswith(
-        ("export JAVA_HOME=", "apt-get install", "brew install", "dnf install", "install Java")
-    )
+    assert found.fix.startswith(("export JAVA_HOME=", "apt-get install", "brew install", "dnf install", "install Java"))
 
 
 def test_java_home_wins_over_path_even_where_it_is_wrong(tmp_path):
@@ -88,7 +86,7 @@ def test_check_jars_names_what_is_not_there(tmp_path):
     found = doctor.check_jars(tmp_path)
     assert found.state == "missing"
     assert "sqlite-jdbc-" in found.message
-    assert found.mend == f"rm -rf {tmp_path} && {doctor.SETUP}"
+    assert found.fix == f"rm -rf {tmp_path} && {doctor.SETUP}"
 
 
 def test_check_memory_warns_and_says_what_would_fit(tmp_path):
@@ -96,7 +94,7 @@ def test_check_memory_warns_and_says_what_would_fit(tmp_path):
     found = doctor.check_memory(settings_in(tmp_path, driver_memory="9000g"))
     assert found.state == "warning"
     assert found.message.endswith("11250.0 GiB wanted for a driver of 9000g")
-    assert found.mend.startswith("export LAKEHOUSE_DRIVER_MEMORY=")
+    assert found.fix.startswith("export LAKEHOUSE_DRIVER_MEMORY=")
 
 
 def test_check_disk_wants_room_in_a_folder_that_can_be_written(tmp_path, monkeypatch):
@@ -106,7 +104,7 @@ def test_check_disk_wants_room_in_a_folder_that_can_be_written(tmp_path, monkeyp
     monkeypatch.setattr(doctor, "DISK_WANTED", 10**18)
     assert doctor.check_disk(settings_in(home)).state == "warning"
     missing = doctor.check_disk(settings_in(Path("/proc/nowhere")))
-    assert (missing.state, missing.mend) == ("missing", "export LAKEHOUSE_HOME=/path/with/room")
+    assert (missing.state, missing.fix) == ("missing", "export LAKEHOUSE_HOME=/path/with/room")
 
 
 def test_check_catalog_tells_a_database_from_another_file_and_a_held_lock(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from lakehouse.errors import BadInputError, UnavailableError
-from lakehouse.landing.fetch_images import PUBLICATIONS, Publication, PublishedFile, fetch_images
+from lakehouse.landing.fetch_images import PUBLICATIONS, PublishedFile, PublishedSet, fetch_images
 
 IMAGES, LABELS = b"images" * 1000, b"labels" * 10
 
@@ -26,7 +26,7 @@ def publication(url, known=True):
         PublishedFile("mnist/i.gz", md5(IMAGES), sha256(IMAGES) if known else None, 10_000),
         PublishedFile("mnist/l.gz", md5(LABELS), sha256(LABELS) if known else None, 10_000),
     )
-    return Publication("the mirror", url, files)
+    return PublishedSet("the mirror", url, files)
 
 
 def fetch(landing, published):

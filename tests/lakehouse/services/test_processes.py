@@ -14,7 +14,7 @@ import pytest
 from lakehouse.config.settings import Settings, read_settings
 from lakehouse.errors import ConflictError
 from lakehouse.services import processes
-from lakehouse.services.plan import Plan
+from lakehouse.services.plan import ServicePlan
 
 PARENT = """
 import subprocess, sys, time
@@ -43,7 +43,7 @@ def settings(tmp_path) -> Settings:
 
 
 def start(settings: Settings, program: str) -> processes.Running:
-    running = processes.start(settings, Plan("one", (sys.executable, "-c", program), dict(os.environ), 4321))
+    running = processes.start(settings, ServicePlan("one", (sys.executable, "-c", program), dict(os.environ), 4321))
     processes.write_state(settings, {"one": running})
     deadline = time.monotonic() + 60
     while not (settings.logs / "one.log").read_bytes():

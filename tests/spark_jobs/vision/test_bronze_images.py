@@ -243,7 +243,7 @@ def test_a_declaration_that_makes_accepted_files_unreadable_is_refused(two_sets,
     assert outcome.exit_code == 2
     assert outcome.message == (
         "one.train was accepted before and can't be read as it is declared now: one/train-images: images of 5 x 7 "
-        "pixels; the set one is declared with 28 x 7; mend the declaration"
+        "pixels; the set one is declared with 28 x 7; fix the declaration"
     )
     assert lake.rows(BRONZE_IMAGES).num_rows == 32
 

@@ -19,7 +19,7 @@ Line = dict[str, Any]
 
 
 def declared_schema(table: Table) -> pl.Schema:
-    """The declared columns but for _ingested_at, as Polars has them."""
+    """The declared columns except _ingested_at, as Polars has them."""
     return pl.Schema(pl.DataFrame(arrow_schema(table, table.digest_columns).empty_table()).schema)
 
 
