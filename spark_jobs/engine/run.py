@@ -32,6 +32,7 @@ from spark_jobs.engine.branches import drop_old_branches, main_snapshot
 from spark_jobs.engine.job import Outcome, Plan, Request, Summary, TableJob
 from spark_jobs.engine.manifest import files_of, read_manifest
 from spark_jobs.engine.publish import Attempt, MainMovedError, Publication, Published, publish
+from spark_jobs.engine.stage import is_commit_conflict
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,6 @@ AWAY = (
     "CommitStateUnknownException",
 )
 """Java's and Iceberg's names for a store or database that does not answer."""
-COMMIT_CONFLICT = "org.apache.iceberg.exceptions.CommitFailedException"
 
 OUTCOMES = {
     ExitCode.CRASH: "crash",
@@ -147,7 +147,7 @@ def run_unrecorded(job: TableJob, request: Request) -> Outcome:
             logger.warning("%s; planning again", error)
             continue
         except (Py4JError, PySparkException) as error:
-            if COMMIT_CONFLICT not in str(error):
+            if not is_commit_conflict(error):
                 raise
             logger.warning("%s: another run committed at the same moment; planning again", job.name)
             continue
