@@ -40,7 +40,7 @@ from lakehouse.lake.migration import require_tables
 from lakehouse.tables import TABLES, Table
 from lakehouse.tables.finance import GOLD_VOLUME_PROFILE_1D
 from lakehouse.tables.logs import RUNS
-from spark_jobs.engine.branches import drop_branch, main_snapshot
+from spark_jobs.engine.branches import drop_branch
 from spark_jobs.engine.files import DataFile
 from spark_jobs.engine.job import Request
 from spark_jobs.engine.publish import Attempt, Write, fast_forward, open_branch, stage
@@ -114,7 +114,7 @@ def publish_day(request: Request, number: int) -> None:
     def write(branch: Branch) -> Sequence[date]:
         return stage_frame(branch, frame, (day,))
 
-    run_id, bases = f"{number:016x}", {table.identifier: main_snapshot(request.settings, table)}
+    run_id, bases = f"{number:016x}", {table.identifier: load(request.settings, table)}
     attempt = Attempt(request.spark, request.settings, run_id, "", {day: "key"}, datetime.now(UTC), bases)
     branch = open_branch(attempt, table)
     staged = stage(attempt, Write(table, (day,), write), branch)

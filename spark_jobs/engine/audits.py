@@ -16,7 +16,7 @@ from expectations.batch import open_batch
 from expectations.report import AuditReport
 from expectations.runner import audit
 from lakehouse.errors import AuditFailedError
-from lakehouse.lake.catalog import append_log, load
+from lakehouse.lake.catalog import append_log
 from lakehouse.lake.scans import PinnedTable
 from lakehouse.slices import Slice
 from lakehouse.tables.logs import CHECK_RESULTS
@@ -71,7 +71,7 @@ def audit_all(
 def audit_staged(attempt: Attempt, staged: Staged) -> AuditReport:
     """Audit one staged table: the slices that its snapshot replaced, without the parts held back."""
     table, settings = staged.write.table, attempt.settings
-    pinned = PinnedTable(settings, load(settings, table).metadata_location, staged.snapshot_id)
+    pinned = PinnedTable(settings, staged.metadata_location, staged.snapshot_id)
     threads = min(attempt.spark.sparkContext.defaultParallelism, os.cpu_count() or 1)
     with open_batch(pinned, table, staged.slices, threads, staged.held) as batch:
         return audit(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from py4j.protocol import Py4JError
+from pyiceberg.table import Table as IcebergTable
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -22,7 +23,12 @@ BRANCH_PREFIX = "audit_"
 
 def main_snapshot(settings: Settings, table: Table) -> int | None:
     """Return the snapshot that `main` is at; None if nothing was published yet."""
-    main = load(settings, table).refs().get("main")
+    return main_of(load(settings, table))
+
+
+def main_of(iceberg: IcebergTable) -> int | None:
+    """Return the snapshot that `main` was at when the table was loaded; None if nothing was published yet."""
+    main = iceberg.refs().get("main")
     return main.snapshot_id if main else None
 
 
@@ -42,14 +48,21 @@ def drop_branch(branch: Branch) -> None:
 
 def drop_old_branches(spark: SparkSession, settings: Settings, tables: Sequence[Table]) -> None:
     """Remove what failed and killed runs have left behind, once it is older than such a branch is to be kept."""
-    oldest = datetime.now(UTC) - timedelta(days=settings.audit_branch_max_age_days)
     for table in tables:
-        iceberg = load(settings, table)
-        for name, reference in iceberg.refs().items():
-            snapshot = iceberg.snapshot_by_id(reference.snapshot_id)
-            if name.startswith(BRANCH_PREFIX) and snapshot and snapshot.timestamp_ms < oldest.timestamp() * 1000:
-                drop_branch(Branch(spark, settings, table, name, "", "", {}, oldest))
-                logger.info("dropped old branch %s of %s", name, table.identifier)
+        for name in old_branches(load(settings, table), settings):
+            drop_branch(Branch(spark, settings, table, name, "", "", {}, datetime.now(UTC)))
+            logger.info("dropped old branch %s of %s", name, table.identifier)
+
+
+def old_branches(iceberg: IcebergTable, settings: Settings) -> list[str]:
+    """Return the audit branches that are older than such a branch is to be kept."""
+    oldest = datetime.now(UTC) - timedelta(days=settings.audit_branch_max_age_days)
+    snapshots = {name: iceberg.snapshot_by_id(reference.snapshot_id) for name, reference in iceberg.refs().items()}
+    return [
+        name
+        for name, snapshot in snapshots.items()
+        if name.startswith(BRANCH_PREFIX) and snapshot and snapshot.timestamp_ms < oldest.timestamp() * 1000
+    ]
 
 
 def reason_of(error: Exception) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 from py4j.protocol import Py4JError
+from pyiceberg.table import Table as IcebergTable
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
@@ -28,7 +29,7 @@ from lakehouse.slices import Slice, days_of, describe_slices, in_order
 from lakehouse.tables import Table
 from lakehouse.tables.logs import CHECK_RESULTS
 from spark_jobs.engine.audits import HeldPart, audit_all, group_parts
-from spark_jobs.engine.branches import BRANCH_PREFIX, drop_branch, drop_branches, main_snapshot, reason_of
+from spark_jobs.engine.branches import BRANCH_PREFIX, drop_branch, drop_branches, main_of, main_snapshot, reason_of
 from spark_jobs.engine.kept import hold_back, staged_rows
 from spark_jobs.engine.stage import Branch, HeldBack, change_references
 
@@ -65,7 +66,7 @@ class Write:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What one attempt of a run works with; `bases` are the `main` snapshots that the plan was made from."""
+    """What one attempt of a run works with; `bases` are its tables as they were loaded before the plan was made."""
 
     spark: SparkSession
     settings: Settings
@@ -73,7 +74,7 @@ class Attempt:
     run_key: str
     slice_keys: Mapping[Slice, str]
     started_at: datetime
-    bases: Mapping[str, int | None]
+    bases: Mapping[str, IcebergTable]
 
     @property
     def branch_name(self) -> str:
@@ -95,6 +96,7 @@ class Staged:
     write: Write
     branch: Branch
     snapshot_id: int
+    metadata_location: str
     slices: tuple[Slice, ...]
     facts: Mapping[str, Any]
     held: HeldBack = field(default_factory=dict)
@@ -121,7 +123,7 @@ class Publication:
 
 def is_published(attempt: Attempt, write: Write) -> bool:
     """Return whether the last replacement of each of the write's slices on `main` carries the slice's key."""
-    last = last_replacements(load(attempt.settings, write.table))
+    last = last_replacements(attempt.bases[write.table.identifier])
     return all(each in last and last[each].slice_key == attempt.slice_keys[each] for each in write.slices)
 
 
@@ -185,10 +187,11 @@ def stage_without(attempt: Attempt, staged: Staged, parts: HeldBack) -> Staged:
 
 def count_facts(attempt: Attempt, write: Write, branch: Branch, slices: tuple[Slice, ...], held: HeldBack) -> Staged:
     """Return the branch as it is now, with what its audit asks for."""
-    snapshot_id = load(attempt.settings, write.table).refs()[branch.name].snapshot_id
-    facts = {"rows_trailing_week_mean": trailing_week_mean(attempt.settings, write.table, slices)}
+    iceberg = load(attempt.settings, write.table)
+    snapshot_id = iceberg.refs()[branch.name].snapshot_id
+    facts = {"rows_trailing_week_mean": trailing_week_mean(attempt.bases[write.table.identifier], write.table, slices)}
     counted = {name: without_parts(fact, held) for name, fact in write.facts(branch, slices, held).items()}
-    return Staged(write, branch, snapshot_id, slices, {**facts, **counted}, held)
+    return Staged(write, branch, snapshot_id, iceberg.metadata_location, slices, {**facts, **counted}, held)
 
 
 def without_parts(fact: Any, held: HeldBack) -> Any:
@@ -214,7 +217,7 @@ def changes_nothing(attempt: Attempt, staged: Sequence[Staged], held: Sequence[H
     """Return whether `main` already is what would be published: the same parts were held back from the same inputs."""
     parts = group_parts(held)
     for item in staged:
-        last = last_replacements(load(attempt.settings, item.write.table))
+        last = last_replacements(attempt.bases[item.write.table.identifier])
         for each in item.slices:
             known = last.get(each)
             key = TRIED + attempt.slice_keys[each]
@@ -223,13 +226,13 @@ def changes_nothing(attempt: Attempt, staged: Sequence[Staged], held: Sequence[H
     return True
 
 
-def trailing_week_mean(settings: Settings, table: Table, slices: Sequence[Slice]) -> float | None:
+def trailing_week_mean(iceberg: IcebergTable, table: Table, slices: Sequence[Slice]) -> float | None:
     """Return the mean of rows per published day in the week before the days; None if partitions are not days."""
     days = days_of(slices)
     if table.replaced_by is None or not table.partitioned_by or not days:
         return None
     week = [date.fromordinal(min(days).toordinal() - number) for number in range(1, 8) if min(days).toordinal() > 7]
-    rows = rows_per_slice(load(settings, table), table.replaced_by)
+    rows = rows_per_slice(iceberg, table.replaced_by)
     counts = [rows[day] for day in week if day in rows]
     return sum(counts) / len(counts) if counts else None
 
@@ -244,7 +247,7 @@ def open_branch(attempt: Attempt, table: Table) -> Branch:
     statement = f"ALTER TABLE {table.full_name} CREATE OR REPLACE BRANCH {attempt.branch_name} RETAIN {days} DAYS"
     change_references(lambda: attempt.spark.sql(statement))
     branch = attempt.branch(table)
-    if main_snapshot(attempt.settings, table) != attempt.bases[table.identifier]:
+    if main_snapshot(attempt.settings, table) != main_of(attempt.bases[table.identifier]):
         drop_branch(branch)
         raise MainMovedError(f"{table.identifier} was published by another run meanwhile")
     return branch
@@ -288,7 +291,6 @@ def settle(attempt: Attempt, staged: Staged, error: Exception) -> None:
     if any(snapshot.snapshot_id == staged.snapshot_id for snapshot in main_history(iceberg)):
         logger.warning("publishing %s raised, but main has the snapshot: published (%s)", table, why)
         return
-    main = iceberg.refs().get("main")
-    if (main.snapshot_id if main else None) != attempt.bases[table]:
+    if main_of(iceberg) != main_of(attempt.bases[table]):
         raise MainMovedError(f"{table} was published by another run meanwhile") from error
     raise UnavailableError(f"{table} was not published: {why}; main is as it was, run the same again") from error

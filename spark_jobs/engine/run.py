@@ -10,15 +10,15 @@ import hashlib
 import logging
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from py4j.protocol import Py4JError
+from pyiceberg.table import Table as IcebergTable
 from pyspark.errors import PySparkException
 from sqlalchemy.exc import OperationalError
 
-from lakehouse.config.settings import Settings
 from lakehouse.errors import ConflictError, ExitCode, LakehouseError, first_line
 from lakehouse.lake.catalog import append_log, load
 from lakehouse.lake.history import last_replacements
@@ -123,8 +123,7 @@ def run_unrecorded(job: TableJob, request: Request) -> Outcome:
     """
     before: list[Published] = []  # by attempts that found a later table moved
     for _ in range(request.settings.publish_attempts):
-        bases = {table.identifier: main_snapshot(request.settings, table) for table in job.tables}
-        plan, keys, due = find_due(job, request)
+        plan, keys, due, bases = find_due(job, request)
         if not due:
             what = f"done already: {describe_slices(plan.slices)}" if plan.slices else "nothing to do"
             return Outcome(job, "done already", ExitCode.DONE, what)
@@ -161,11 +160,14 @@ def run_unrecorded(job: TableJob, request: Request) -> Outcome:
     raise ConflictError(f"{job.name}: other runs published first {attempts} times; run it again when they are through")
 
 
-def find_due(job: TableJob, request: Request) -> tuple[Plan, dict[Slice, str], tuple[Slice, ...]]:
-    """Return a job's plan, the key of each of its slices, and the slices that are due; needs no Spark."""
+def find_due(
+    job: TableJob, request: Request
+) -> tuple[Plan, dict[Slice, str], tuple[Slice, ...], dict[str, IcebergTable]]:
+    """Return a job's plan, each slice's key, the slices that are due, and the tables loaded before; needs no Spark."""
+    bases = {table.identifier: load(request.settings, table) for table in job.tables}
     plan = job.plan(request)
     keys = slice_keys(job, plan)
-    return plan, keys, due_slices(request.settings, job.tables, keys)
+    return plan, keys, due_slices(bases.values(), keys), bases
 
 
 def outcome_of(job: TableJob, request: Request, run_key: str, published: Publication, summary: Summary) -> Outcome:
@@ -216,11 +218,11 @@ def combine_keys(keys: Mapping[Slice, str], slices: Sequence[Slice]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
 
-def due_slices(settings: Settings, tables: Sequence[Table], keys: Mapping[Slice, str]) -> tuple[Slice, ...]:
+def due_slices(tables: Iterable[IcebergTable], keys: Mapping[Slice, str]) -> tuple[Slice, ...]:
     """Return the slices that some of the tables does not have yet as these keys say."""
     due: set[Slice] = set()
     for table in tables:
-        last = last_replacements(load(settings, table))
+        last = last_replacements(table)
         due |= {each for each, key in keys.items() if each not in last or last[each].slice_key != key}
     return in_order(due)
 

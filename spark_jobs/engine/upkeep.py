@@ -19,7 +19,7 @@ from lakehouse.lake.catalog import load
 from lakehouse.lake.history import main_history, summary_of
 from lakehouse.lake.migration import TABLE_PROPERTIES
 from lakehouse.tables import CATALOG, Table
-from spark_jobs.engine.branches import BRANCH_PREFIX, drop_branch, main_snapshot
+from spark_jobs.engine.branches import BRANCH_PREFIX, drop_branch, old_branches
 from spark_jobs.engine.job import Request
 from spark_jobs.engine.publish import Attempt, Staged, Write, fast_forward, open_branch
 
@@ -43,7 +43,7 @@ class Work:
     def attempt(self, table: Table) -> Attempt:
         """Return an attempt at moving a table's `main`."""
         request = self.request
-        bases = {table.identifier: main_snapshot(request.settings, table)}
+        bases = {table.identifier: load(request.settings, table)}
         return Attempt(request.spark, request.settings, request.run_id, "", {}, request.started_at, bases)
 
 
@@ -63,14 +63,7 @@ def is_at_work(work: Work, iceberg: IcebergTable) -> bool:
 
 def drop_leftover_branches(work: Work, table: Table, iceberg: IcebergTable) -> str:
     """Remove branches that failed and killed runs have left, once they are older than such a branch is to be kept."""
-    days = work.request.settings.audit_branch_max_age_days
-    oldest = (datetime.now(UTC) - timedelta(days=days)).timestamp() * 1000
-    snapshots = {name: iceberg.snapshot_by_id(reference.snapshot_id) for name, reference in iceberg.refs().items()}
-    old = [
-        name
-        for name, snapshot in snapshots.items()
-        if name.startswith(BRANCH_PREFIX) and snapshot and snapshot.timestamp_ms < oldest
-    ]
+    old = old_branches(iceberg, work.request.settings)
     if not work.request.is_dry_run:
         attempt = work.attempt(table)
         for name in old:
@@ -104,7 +97,9 @@ def compact(work: Work, table: Table, iceberg: IcebergTable) -> str:
         after = load(work.request.settings, table)
         snapshot_id = after.refs()[branch.name].snapshot_id
         check_same_rows(table, iceberg, after, snapshot_id)
-        fast_forward(attempt, Staged(Write(table, (), lambda _: ()), branch, snapshot_id, (), {}))
+        fast_forward(
+            attempt, Staged(Write(table, (), lambda _: ()), branch, snapshot_id, after.metadata_location, (), {})
+        )
         return f"{done.rewrittenDataFilesCount()} files into {done.addedDataFilesCount()}"
     finally:
         drop_branch(branch)

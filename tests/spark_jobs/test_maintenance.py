@@ -17,8 +17,8 @@ from lakehouse.lake.migration import require_tables
 from lakehouse.tables.finance import BRONZE_TRADES
 from lakehouse.tables.logs import CHECK_RESULTS, RUNS
 from ml.pins import pin
-from spark_jobs.engine import upkeep
-from spark_jobs.engine.publish import Attempt, main_snapshot, open_branch
+from spark_jobs.engine import branches, upkeep
+from spark_jobs.engine.publish import Attempt, open_branch
 from spark_jobs.finance import bronze_trades
 from spark_jobs.maintenance import TASKS, maintain
 
@@ -72,7 +72,8 @@ def age_everything(monkeypatch) -> None:
         def now(cls, tz=None):
             return datetime.now(tz) + FAR
 
-    monkeypatch.setattr(upkeep, "datetime", Later)
+    for module in (branches, upkeep):
+        monkeypatch.setattr(module, "datetime", Later)
 
 
 def test_compact_writes_a_crowded_partition_together_and_keeps_rows_and_day_keys(crowded):
@@ -89,7 +90,7 @@ def test_compact_writes_a_crowded_partition_together_and_keeps_rows_and_day_keys
 
 
 def test_compact_leaves_a_table_at_which_a_run_is_at_work(crowded):
-    bases = {BRONZE_TRADES.identifier: main_snapshot(crowded.settings, BRONZE_TRADES)}
+    bases = {BRONZE_TRADES.identifier: load(crowded.settings, BRONZE_TRADES)}
     attempt = Attempt(crowded.spark, crowded.settings, "feedbeef", "", {}, datetime.now(UTC), bases)
     open_branch(attempt, BRONZE_TRADES)
     assert maintain_one(crowded, "compaction") == "treated bronze.trades (left: a run is at work)"
@@ -150,7 +151,8 @@ def test_expire_keeps_the_last_snapshots_of_a_log_and_all_of_its_rows(crowded, m
         def now(cls, tz=None):
             return datetime.now(tz) + timedelta(minutes=61)
 
-    monkeypatch.setattr(upkeep, "datetime", Later)
+    for module in (branches, upkeep):
+        monkeypatch.setattr(module, "datetime", Later)
     message = maintain_one(crowded, "expiry", CHECK_RESULTS)
     assert message.startswith(f"treated quality.check_results ({count - 20} snapshots with 0 ")
     assert len(load(crowded.settings, CHECK_RESULTS).snapshots()) == 20
@@ -179,7 +181,7 @@ def test_orphan_files_have_a_floor_of_three_days():
 
 
 def test_drop_leftover_branches_removes_old_ones_alone(crowded, monkeypatch):
-    bases = {BRONZE_TRADES.identifier: main_snapshot(crowded.settings, BRONZE_TRADES)}
+    bases = {BRONZE_TRADES.identifier: load(crowded.settings, BRONZE_TRADES)}
     open_branch(Attempt(crowded.spark, crowded.settings, "dead", "", {}, datetime.now(UTC), bases), BRONZE_TRADES)
     assert maintain_one(crowded, "branches") == "nothing to do"
     assert crowded.branches(BRONZE_TRADES) == ["audit_dead"]

@@ -81,7 +81,7 @@ def scene(stack, lakes, spark, binance_zip, tmp_path_factory):
     binance_zip(landing, "BTCUSDT", DAY, [*lines, "nonsense"])
     lake = replace(open_lake(BASE), landing=landing)
     for job in (bronze_trades.JOB, silver_trades.JOB):
-        assert lake.run(job, days=DAYS[:1]).exit_code == 0
+        assert lake.run(job, slices=DAYS[:1]).exit_code == 0
     next_day = [(number, "101.5", "0.5", noon + timedelta(days=1, seconds=number)) for number in range(20, 45)]
     binance_zip(landing, "BTCUSDT", DAY + timedelta(days=1), [*next_day, next_day[-1], "nonsense"])
     assert lake.run(bronze_trades.JOB).exit_code == 0
@@ -94,7 +94,7 @@ def undisturbed(scene):
     """The digests of a run that nothing disturbs; its commits are counted on the way."""
     scene.copy("lost_none")
     scene.proxy.arm(0)
-    assert scene.lake("lost_none", is_cut=True).run(silver_trades.JOB, days=DAYS).exit_code == 0
+    assert scene.lake("lost_none", is_cut=True).run(silver_trades.JOB, slices=DAYS).exit_code == 0
     return {table.identifier: scene.lake("lost_none").digest(table) for table in TABLES}, scene.proxy.commits
 
 
@@ -128,7 +128,7 @@ def test_lost_answer_loses_and_doubles_nothing(scene, undisturbed, commit, is_jo
     scene.copy(database)
     lake, direct = scene.lake(database, is_cut=True), scene.lake(database)
     scene.proxy.arm(commit, (lambda: append_elsewhere(direct)) if is_joined else (lambda: None))
-    outcome = lake.run(silver_trades.JOB, days=DAYS)
+    outcome = lake.run(silver_trades.JOB, slices=DAYS)
     assert scene.proxy.cuts == 1
     assert outcome.exit_code in (0, 75), outcome.message
 
@@ -138,7 +138,7 @@ def test_lost_answer_loses_and_doubles_nothing(scene, undisturbed, commit, is_jo
     if outcome.exit_code == 0:
         assert published == 25
 
-    assert direct.run(silver_trades.JOB, days=DAYS).exit_code == 0  # the same again
+    assert direct.run(silver_trades.JOB, slices=DAYS).exit_code == 0  # the same again
     if is_joined:
         take_away_elsewhere(direct)
     assert {table.identifier: direct.digest(table) for table in TABLES} == undisturbed[0]

@@ -42,7 +42,7 @@ def page(stack, browser):
 def test_airflow_shows_the_run_of_each_domain(stack, through_airflow, browser, page):
     token = stack.session.headers["Authorization"].removeprefix("Bearer ")
     browser.call("Network.setCookie", name="_token", value=token, url=stack.address)
-    for dag, task in (("finance_tick", "silver_trades"), ("energy_forecast", "gold_load_hourly")):
+    for dag, task in (("finance_tick", "silver"), ("energy_forecast", "gold")):
         page(f"{stack.address}/dags/{dag}/runs/{through_airflow[dag]}", task, "Success")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, datetime
 from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
 from py4j.protocol import Py4JError
+from pyiceberg.catalog.sql import SqlCatalog
 
 from lakehouse.errors import ExitCode
 from lakehouse.lake.catalog import read_log
@@ -194,3 +196,22 @@ def test_run_that_crashes_is_recorded_and_raised(lake, binance_zip, monkeypatch)
     recorded = last_run(lake)
     assert (recorded["outcome"], recorded["exit_code"], recorded["message"]) == ("crash", 1, "RuntimeError: a defect")
     assert lake.main(BRONZE_TRADES) is None
+
+
+def test_a_publish_loads_a_table_a_few_times_only(lake, binance_zip, monkeypatch):
+    """The state before the plan is loaded once; what is counted, audited and recorded later is loaded where it is."""
+    binance_zip(lake.landing, "BTCUSDT", DAY, GOOD)
+    for job in (bronze_trades.JOB, silver_trades.JOB):
+        assert lake.run(job).exit_code == 0
+    binance_zip(lake.landing, "BTCUSDT", NEXT_DAY, [(3, "100", "1", datetime(2024, 8, 9, 12))])
+    assert lake.run(bronze_trades.JOB).exit_code == 0
+    loads, load_table = Counter(), SqlCatalog.load_table
+
+    def load_counted(catalog, identifier):
+        loads[identifier] += 1
+        return load_table(catalog, identifier)
+
+    monkeypatch.setattr(SqlCatalog, "load_table", load_counted)
+    assert lake.run(silver_trades.JOB).slices == (NEXT_DAY,)
+    assert 0 < loads[SILVER_TRADES.identifier] <= 11
+    assert 0 < loads[SILVER_TRADES_REJECTED.identifier] <= 10
