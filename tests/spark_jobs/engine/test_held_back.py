@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -19,7 +20,7 @@ from lakehouse.tables.finance import (
     SILVER_TRADES,
     SILVER_TRADES_REJECTED,
 )
-from lakehouse.tables.logs import HELD_PARTS, RUNS
+from lakehouse.tables.logs import CHECK_RESULTS, HELD_PARTS, RUNS
 from spark_jobs.engine import audits
 from spark_jobs.finance import bars_1m, bronze_trades, return_correlations_1d, silver_trades, tick_features
 
@@ -135,6 +136,29 @@ def test_a_part_that_was_never_published_is_held_back_beside_sound_ones(lake, bi
     assert lake.run(bronze_trades.JOB).exit_code == 0
     assert lake.run(silver_trades.JOB).exit_code == ExitCode.QUARANTINED
     assert {name for _, name, _ in trades(lake)} == {ETH}
+
+
+def test_what_is_left_without_the_held_back_part_is_audited_again(lake, binance_zip, demand):
+    instruments = FactRule("instruments", "critical", "Two instruments are there.", minimum=2, maximum=None)
+    demand(SILVER_TRADES, CHEAP, instruments)
+    land(lake, binance_zip, "BTCUSDT", DAY, "5000")
+    land(lake, binance_zip, "ETHUSDT", DAY)
+    assert lake.run(bronze_trades.JOB).exit_code == 0
+
+    def count(write, branch, slices, held):
+        return {**write.facts(branch, slices, held), "instruments": 2 - len(held)}
+
+    job = replace(
+        silver_trades.JOB,
+        build=lambda *given: [replace(write, facts=partial(count, write)) for write in silver_trades.JOB.build(*given)],
+    )
+    outcome = lake.run(job)
+    assert (outcome.outcome, outcome.exit_code) == ("audit failed", ExitCode.AUDIT_FAILED)
+    assert "silver.trades: instruments" in outcome.message
+    assert lake.main(SILVER_TRADES) is None
+    checks = read_log(lake.settings, CHECK_RESULTS).sort_by("checked_at").to_pylist()
+    assert [row["is_passed"] for row in checks if row["rule"] == "instruments"] == [False]
+    assert [row["is_passed"] for row in checks if row["rule"] == "is_cheap"] == [True]  # of what is left
 
 
 def test_a_rule_about_the_table_stops_it_whole(lake, binance_zip, demand):
