@@ -128,7 +128,9 @@ def filler(request: Request, table: Table) -> Callable[[], None]:
     first = next(iter(iceberg.scan().plan_files())).file.file_path
     with iceberg.io.new_input(first).open() as stream:
         content = stream.read()
-    branch = Branch(request.spark, request.settings, table, "main", "filled", "", {FIRST_DAY: "key"}, datetime.now(UTC))
+    branch = Branch(
+        *(request.spark, request.settings, table, iceberg, "main", "filled", "", {FIRST_DAY: "key"}, datetime.now(UTC))
+    )
 
     def fill() -> None:
         location = f"{iceberg.location()}/data/{uuid.uuid4().hex}.parquet"

@@ -80,11 +80,11 @@ def _copy_without_noise(stream: IO[bytes]) -> None:
 
 
 def train_model(name: str) -> int:
-    """Train a model, its output going to this process's, and return the exit code.
+    """Train a model and return the exit code; what it says goes to this process's stderr.
 
-    A process of its own, since the ground floor does not know the models.
+    A process of its own, since the ground floor does not know the models. The run's id, its output, is for scripts.
     """
-    return run_process([sys.executable, "-m", "lakehouse", "train", name])
+    return run_process([sys.executable, "-m", "lakehouse", "train", name], stdout=subprocess.DEVNULL)
 
 
 def build_report(settings: Settings) -> Path:

@@ -16,6 +16,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import (
     CommitFailedException,
     NamespaceAlreadyExistsError,
+    NoSuchTableError,
     TableAlreadyExistsError,
     ValidationException,
 )
@@ -67,29 +68,31 @@ def known_tables(catalog: Catalog) -> tuple[Table, ...]:
     return (*TABLES, *(table for table in family if table is not None))
 
 
-def require_tables(settings: Settings, tables: Iterable[Table]) -> None:
-    """Make missing tables and refuse outdated ones, before a job reads or writes them.
+def require_tables(settings: Settings, tables: Iterable[Table]) -> dict[str, IcebergTable]:
+    """Make missing tables and refuse outdated ones, before a job reads or writes them; return them as loaded.
 
     Raises:
         BadInputError: the columns of a table are not the declared ones in the declared order.
     """
     catalog = open_catalog(settings)
+    loaded = {}
     for table in tables:
-        if not create_if_missing(catalog, settings, table):
-            difference = compare(catalog.load_table(table.identifier), table)
-            if difference:
-                found = "; ".join(describe_outdated(difference))
-                raise BadInputError(f"{table.identifier} {found}; run `lakehouse migrate` once")
+        iceberg, is_new = load_or_create(catalog, settings, table)
+        if not is_new and (difference := compare(iceberg, table)):
+            found = "; ".join(describe_outdated(difference))
+            raise BadInputError(f"{table.identifier} {found}; run `lakehouse migrate` once")
+        loaded[table.identifier] = iceberg
+    return loaded
 
 
-def create_if_missing(catalog: Catalog, settings: Settings, table: Table) -> bool:
-    """Make one table from its declaration; return whether it was missing."""
-    if catalog.table_exists(table.identifier):
-        return False
+def load_or_create(catalog: Catalog, settings: Settings, table: Table) -> tuple[IcebergTable, bool]:
+    """Load a table, or make it from its declaration; return whether it was made, too."""
+    with contextlib.suppress(NoSuchTableError):
+        return catalog.load_table(table.identifier), False
     with contextlib.suppress(NamespaceAlreadyExistsError, IntegrityError):  # another process may make it at once
         catalog.create_namespace(table.layer)
     try:
-        catalog.create_table(
+        made = catalog.create_table(
             table.identifier,
             schema=iceberg_schema(table),
             location=f"{settings.warehouse_uri}/{table.layer}/{table.name}",
@@ -98,8 +101,8 @@ def create_if_missing(catalog: Catalog, settings: Settings, table: Table) -> boo
             properties=TABLE_PROPERTIES,
         )
     except TableAlreadyExistsError:
-        return False
-    return True
+        return catalog.load_table(table.identifier), False
+    return made, True
 
 
 def migrate(settings: Settings, more: Iterable[Table] = ()) -> list[str]:
@@ -118,10 +121,8 @@ def migrate(settings: Settings, more: Iterable[Table] = ()) -> list[str]:
     try:
         catalog = open_catalog(settings)
         for table in dict.fromkeys((*known_tables(catalog), *more)):
-            if create_if_missing(catalog, settings, table):
-                changes.append(f"made {table.identifier}")
-            else:
-                changes += migrate_table(catalog.load_table(table.identifier), table)
+            iceberg, is_new = load_or_create(catalog, settings, table)
+            changes += [f"made {table.identifier}"] if is_new else migrate_table(iceberg, table)
     except CATALOG_ERRORS as error:
         raise UnavailableError(f"the catalog or the store is away ({first_line(error)}); run the same again") from error
     return changes

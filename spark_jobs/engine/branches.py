@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from py4j.protocol import Py4JError
@@ -46,11 +46,11 @@ def drop_branch(branch: Branch) -> None:
         logger.warning("branch %s of %s stays: %s", branch.name, branch.table.identifier, reason_of(error))
 
 
-def drop_old_branches(spark: SparkSession, settings: Settings, tables: Sequence[Table]) -> None:
+def drop_old_branches(spark: SparkSession, settings: Settings, tables: Mapping[Table, IcebergTable]) -> None:
     """Remove what failed and killed runs have left behind, once it is older than such a branch is to be kept."""
-    for table in tables:
-        for name in old_branches(load(settings, table), settings):
-            drop_branch(Branch(spark, settings, table, name, "", "", {}, datetime.now(UTC)))
+    for table, iceberg in tables.items():
+        for name in old_branches(iceberg, settings):
+            drop_branch(Branch(spark, settings, table, iceberg, name, "", "", {}, datetime.now(UTC)))
             logger.info("dropped old branch %s of %s", name, table.identifier)
 
 

@@ -14,9 +14,9 @@ from datetime import datetime
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyiceberg.table import Table as IcebergTable
 
 from lakehouse.config.settings import Settings
-from lakehouse.lake.catalog import load
 from lakehouse.lake.schema import arrow_schema, month_field
 from lakehouse.lake.store import open_filesystem
 from lakehouse.tables import Table
@@ -53,9 +53,8 @@ class Target:
     started_at: datetime
 
 
-def target_of(settings: Settings, table: Table, run_id: str, started_at: datetime) -> Target:
+def target_of(settings: Settings, table: Table, iceberg: IcebergTable, run_id: str, started_at: datetime) -> Target:
     """Describe a table to the tasks that write its files."""
-    iceberg = load(settings, table)
     schema = iceberg.schema()
     field_ids = {name: schema.find_field(name).field_id for name in schema.column_names}
     return Target(settings, iceberg.location().rstrip("/"), table, field_ids, run_id, started_at)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from pyiceberg.table import Table as IcebergTable
 from pyspark.sql import SparkSession
 
 from lakehouse.config.settings import Settings
@@ -32,6 +33,8 @@ class Request:
     is_dry_run: bool = False
     step: str = ""
     """Which job of a chain this is, such as `job 2 of 5`; empty for one that runs alone."""
+    tables: Mapping[str, IcebergTable] = field(default_factory=dict)
+    """The tables that the job writes, by name, as they were loaded before the plan was made."""
     run_id: str = field(default_factory=lambda: secrets.token_hex(8))
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -112,3 +115,5 @@ class Outcome:
     run_key: str = ""
     held: tuple[HeldPart, ...] = ()
     """Parts that failed their audit and keep the rows from before."""
+    snapshot_id: int | None = None
+    """Where `main` of the job's table is; None if nothing was ever published, or if the run failed."""

@@ -8,7 +8,7 @@ that fails its audit keeps the rows that `main` has; the other parts are publish
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -84,8 +84,8 @@ class Attempt:
     def branch(self, table: Table) -> Branch:
         """Return the run's branch of a table, whether it exists yet or not."""
         return Branch(
-            *(self.spark, self.settings, table, self.branch_name, self.run_id, self.run_key, self.slice_keys),
-            started_at=self.started_at,
+            *(self.spark, self.settings, table, self.bases[table.identifier], self.branch_name, self.run_id),
+            *(self.run_key, self.slice_keys, self.started_at),
         )
 
 
@@ -121,10 +121,10 @@ class Publication:
     held: tuple[HeldPart, ...] = ()
 
 
-def is_published(attempt: Attempt, write: Write) -> bool:
-    """Return whether the last replacement of each of the write's slices on `main` carries the slice's key."""
-    last = last_replacements(attempt.bases[write.table.identifier])
-    return all(each in last and last[each].slice_key == attempt.slice_keys[each] for each in write.slices)
+def is_published(attempt: Attempt, table: Table, slices: Iterable[Slice]) -> bool:
+    """Return whether the last replacement of each of the slices on `main` carries the slice's key."""
+    last = last_replacements(attempt.bases[table.identifier])
+    return all(each in last and last[each].slice_key == attempt.slice_keys[each] for each in slices)
 
 
 def publish(attempt: Attempt, writes: Sequence[Write]) -> Publication:
@@ -135,7 +135,7 @@ def publish(attempt: Attempt, writes: Sequence[Write]) -> Publication:
         MainMovedError: a table changed since the plan was made.
         UnavailableError: the outcome of a step is unknown or the catalog is away.
     """
-    pending = [write for write in writes if not is_published(attempt, write)]
+    pending = [write for write in writes if not is_published(attempt, write.table, write.slices)]
     branches: list[Branch] = []
     published: list[Published] = []
     try:

@@ -5,6 +5,7 @@ A job says what it would do (`plan`) and how (`build`); everything else that a r
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import hashlib
 import logging
@@ -28,7 +29,7 @@ from lakehouse.tables import Table
 from lakehouse.tables.logs import CALLER, CHECK_RESULTS, FILE_BALANCES, HELD_PARTS, RUNS
 from lakehouse.tables.manifest import BRONZE_FILES
 from spark_jobs.engine.audits import HeldPart
-from spark_jobs.engine.branches import drop_old_branches, main_snapshot
+from spark_jobs.engine.branches import drop_old_branches, main_of, main_snapshot
 from spark_jobs.engine.job import Outcome, Plan, Request, Summary, TableJob
 from spark_jobs.engine.manifest import files_of, read_manifest
 from spark_jobs.engine.publish import Attempt, MainMovedError, Publication, Published, publish
@@ -85,9 +86,11 @@ def run(job: TableJob, request: Request) -> Outcome:
     request = replace(request, run_id=secrets.token_hex(8), started_at=datetime.now(UTC))
     try:
         logs = (RUNS, CHECK_RESULTS, FILE_BALANCES, HELD_PARTS)
-        require_tables(request.settings, (*job.reads, *job.tables, *logs, BRONZE_FILES))
+        loaded = require_tables(request.settings, (*job.reads, *job.tables, *logs, BRONZE_FILES))
+        tables = {table: loaded[table.identifier] for table in job.tables}
         if not request.is_dry_run:
-            drop_old_branches(request.spark, request.settings, job.tables)
+            drop_old_branches(request.spark, request.settings, tables)
+        request = replace(request, tables={table.identifier: iceberg for table, iceberg in tables.items()})
         outcome = run_unrecorded(job, request)
     except LakehouseError as error:
         outcome = Outcome(job, OUTCOMES[error.exit_code], error.exit_code, str(error))
@@ -126,7 +129,7 @@ def run_unrecorded(job: TableJob, request: Request) -> Outcome:
         plan, keys, due, bases = find_due(job, request)
         if not due:
             what = f"done already: {describe_slices(plan.slices)}" if plan.slices else "nothing to do"
-            return Outcome(job, "done already", ExitCode.DONE, what)
+            return Outcome(job, "done already", ExitCode.DONE, what, snapshot_id=main_of(bases[job.table.identifier]))
         inputs = {**plan.inputs, **plan.later}
         plan = replace(
             plan,
@@ -144,18 +147,20 @@ def run_unrecorded(job: TableJob, request: Request) -> Outcome:
         except MainMovedError as error:
             before += error.published
             logger.warning("%s; planning again", error)
+            request = replace(request, tables={})
             continue
         except (Py4JError, PySparkException) as error:
             if not is_commit_conflict(error):
                 raise
             logger.warning("%s: another run committed at the same moment; planning again", job.name)
+            request = replace(request, tables={})
             continue
         finally:
             # Iceberg's tables are equal to Spark if their names are: a kept frame could answer for newer rows
             request.spark.catalog.clearCache()
         published = Publication((*before, *publication.tables), publication.held)
         summary = job.summarize(request, plan, published.tables)
-        return outcome_of(job, request, attempt.run_key, published, summary)
+        return outcome_of(job, request, attempt, published, summary)
     attempts = request.settings.publish_attempts
     raise ConflictError(f"{job.name}: other runs published first {attempts} times; run it again when they are through")
 
@@ -164,13 +169,13 @@ def find_due(
     job: TableJob, request: Request
 ) -> tuple[Plan, dict[Slice, str], tuple[Slice, ...], dict[str, IcebergTable]]:
     """Return a job's plan, each slice's key, the slices that are due, and the tables loaded before; needs no Spark."""
-    bases = {table.identifier: load(request.settings, table) for table in job.tables}
-    plan = job.plan(request)
+    bases = dict(request.tables) or {table.identifier: load(request.settings, table) for table in job.tables}
+    plan = job.plan(replace(request, tables=bases))
     keys = slice_keys(job, plan)
     return plan, keys, due_slices(bases.values(), keys), bases
 
 
-def outcome_of(job: TableJob, request: Request, run_key: str, published: Publication, summary: Summary) -> Outcome:
+def outcome_of(job: TableJob, request: Request, attempt: Attempt, published: Publication, summary: Summary) -> Outcome:
     """Say in words and numbers what a run published, and which parts it held back, each with its files."""
     held = published.held
     slices = in_order(each for item in published.tables for each in item.slices)
@@ -186,7 +191,10 @@ def outcome_of(job: TableJob, request: Request, run_key: str, published: Publica
     else:
         named = []
     message = "\n".join(("; ".join(part for part in parts if part), *named))
-    return Outcome(job, outcome, ExitCode(code), message, slices, summary, run_key, held)
+    snapshots = {item.table.identifier: item.snapshot_id for item in published.tables}
+    table = job.table.identifier
+    snapshot_id = snapshots.get(table, main_of(attempt.bases[table]))
+    return Outcome(job, outcome, ExitCode(code), message, slices, summary, attempt.run_key, held, snapshot_id)
 
 
 def log_held(request: Request, held: Sequence[HeldPart], files: Mapping[tuple[Slice, str], Sequence[str]]) -> None:
@@ -231,10 +239,10 @@ def record(request: Request, outcome: Outcome, seconds: float) -> None:
     """Log the outcome: one line for a person, one row in ops.runs."""
     table = outcome.job.table
     summary = outcome.summary
-    try:
-        snapshot_id = main_snapshot(request.settings, table)
-    except LakehouseError:
-        snapshot_id = None
+    snapshot_id = outcome.snapshot_id
+    if snapshot_id is None:
+        with contextlib.suppress(LakehouseError):
+            snapshot_id = main_snapshot(request.settings, table)
     row = {
         "run_id": request.run_id,
         "run_key": outcome.run_key,
@@ -253,11 +261,9 @@ def record(request: Request, outcome: Outcome, seconds: float) -> None:
         "started_at": request.started_at,
         "run_by": run_by(request),
     }
-    logger.info(
-        "%s: %s (in %s, out %s, rejected %s, duplicates %s, %.1f s, snapshot %s)",
-        *(outcome.job.name, outcome.message, summary.rows_in, summary.rows_out, summary.rows_rejected),
-        *(summary.rows_duplicate, seconds, snapshot_id),
-    )
+    numbers = {name: row[f"rows_{name}"] for name in ("in", "out", "rejected", "duplicate")}
+    counted = "".join(f"{name} {rows}, " for name, rows in numbers.items() if rows is not None)
+    logger.info("%s: %s (%s%.1f s, snapshot %s)", outcome.job.name, outcome.message, counted, seconds, snapshot_id)
     append_log(request.settings, RUNS, [row])
 
 

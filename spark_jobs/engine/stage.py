@@ -17,6 +17,7 @@ from typing import Any
 
 import polars as pl
 from py4j.protocol import Py4JError
+from pyiceberg.table import Table as IcebergTable
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -42,6 +43,8 @@ class Branch:
     spark: SparkSession
     settings: Settings
     table: Table
+    base: IcebergTable
+    """The table as it was loaded before the plan was made."""
     name: str
     run_id: str
     run_key: str
@@ -52,7 +55,7 @@ class Branch:
     @property
     def target(self) -> Target:
         """The table as tasks that write its files must know it."""
-        return target_of(self.settings, self.table, self.run_id, self.started_at)
+        return target_of(self.settings, self.table, self.base, self.run_id, self.started_at)
 
     def properties(self, slices: Sequence[Slice], held: HeldBack) -> dict[str, str]:
         """Return what a snapshot that replaces these slices says of itself; a held-back part leaves its slice due."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from lakehouse.lake.catalog import append_log, load
+from lakehouse.lake.catalog import append_log
 from lakehouse.lake.counts import count_by
 from lakehouse.slices import ONE_DAY, Slice, days_of
 from lakehouse.tables import Table
@@ -19,7 +19,7 @@ from lakehouse.tables.logs import FILE_BALANCES
 from spark_jobs.engine import manifest
 from spark_jobs.engine.kept import in_slices, not_held
 from spark_jobs.engine.manifest import Entry
-from spark_jobs.engine.publish import Attempt
+from spark_jobs.engine.publish import Attempt, is_published
 from spark_jobs.engine.stage import Branch, HeldBack
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def balance(  # noqa: PLR0917  # each is counted in its own place
 
     Parts that are held back are left out. Rejected rows are counted on `main` if they are published already.
     """
-    is_staged = attempt.branch_name in load(attempt.settings, cleaning.rejected).refs()
+    is_staged = not is_published(attempt, cleaning.rejected, slices)
     kept = {each: {*held.get(each, ())} for each in slices}
     hashes = {each: {entry.source_sha256 for entry in entries if each in entry.slices} for each in slices}
 

@@ -25,7 +25,6 @@ from lakehouse.slices import UNDATED, Slice, days_of, in_order
 from lakehouse.tables import Table
 from lakehouse.tables.manifest import BRONZE_FILES
 from spark_jobs.engine import manifest
-from spark_jobs.engine.files import target_of
 from spark_jobs.engine.job import Plan, Request, Summary, TableJob
 from spark_jobs.engine.kept import stage_rows
 from spark_jobs.engine.manifest import Entry
@@ -143,7 +142,7 @@ def build_writes(request: Request, delivered: Delivered, attempt: Attempt, table
     Raises:
         BadInputError: a delivery came with other bytes, or a file is unreadable and the run is strict.
     """
-    target = target_of(request.settings, table, attempt.run_id, attempt.started_at)
+    target = attempt.branch(table).target
     converted = convert.convert(request.spark, target, delivered.files)
     unreadable = [result for result in converted if result.unreadable is not None]
     for result in unreadable:

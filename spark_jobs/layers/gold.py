@@ -139,7 +139,7 @@ def plan_slices(request: Request, derivation: Derivation) -> Plan:
     """
     settings, column = request.settings, str(derivation.table.replaced_by)
     upstream = load(settings, derivation.upstream)
-    published = set(published_slices(load(settings, derivation.table), column))
+    published = set(published_slices(request.tables[derivation.table.identifier], column))
     slices = published | set(published_slices(upstream, column))
     if derivation.only is not None:
         slices &= {*derivation.only}

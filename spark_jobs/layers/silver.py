@@ -15,14 +15,13 @@ from typing import Any
 
 import polars as pl
 
-from lakehouse.lake.catalog import load
 from lakehouse.lake.history import published_slices
 from lakehouse.lake.scans import PinnedTable, pin_current
 from lakehouse.slices import Slice
 from lakehouse.tables import Table
 from lakehouse.tables.manifest import BRONZE_FILES
 from spark_jobs.engine import manifest
-from spark_jobs.engine.files import DataFile, Target, target_of, write_rows
+from spark_jobs.engine.files import DataFile, Target, write_rows
 from spark_jobs.engine.job import Plan, Request, Summary, TableJob
 from spark_jobs.engine.kept import replace_slices, staged_rows
 from spark_jobs.engine.manifest import Entry
@@ -99,7 +98,7 @@ def plan_slices(request: Request, cleaning: Cleaning) -> Plan:
     entries = manifest.accepted(manifest.read_manifest(request.settings), cleaning.bronze.name)
     inputs: dict[Slice, list[str]] = {}
     for table in (cleaning.table, cleaning.rejected):
-        for each in published_slices(load(request.settings, table), str(table.replaced_by)):
+        for each in published_slices(request.tables[table.identifier], str(table.replaced_by)):
             inputs.setdefault(each, [])
     for entry in entries:
         for each in entry.slices:
@@ -139,10 +138,7 @@ def judge_slices(request: Request, plan: Plan, attempt: Attempt, cleaning: Clean
         )
         for piece in cut_pieces(cleaning.table, counts, context.defaultParallelism, LINES_PER_TASK)
     ]
-    rows, rejected = (
-        target_of(request.settings, table, attempt.run_id, attempt.started_at)
-        for table in (cleaning.table, cleaning.rejected)
-    )
+    rows, rejected = (attempt.branch(table).target for table in (cleaning.table, cleaning.rejected))
     task = Task(cleaning, bronze, rows, rejected)
     return map_in_tasks(context, cleaning.prepare(request, bronze, pieces), lambda piece: judge_piece(task, piece))
 

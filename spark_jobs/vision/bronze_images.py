@@ -23,7 +23,7 @@ from lakehouse.slices import UNDATED, Slice
 from lakehouse.tables.manifest import BRONZE_FILES
 from lakehouse.tables.vision import BRONZE_IMAGES
 from spark_jobs.engine import manifest
-from spark_jobs.engine.files import discard, target_of
+from spark_jobs.engine.files import discard
 from spark_jobs.engine.job import Plan, Request, Summary, TableJob
 from spark_jobs.engine.kept import in_slices
 from spark_jobs.engine.manifest import Entry
@@ -111,7 +111,7 @@ def build(request: Request, planned: Plan, attempt: Attempt) -> Sequence[Write]:
             accepted can't be read as it is declared now.
     """
     delivered: DeliveredImages = planned.state
-    target = target_of(request.settings, BRONZE_IMAGES, attempt.run_id, attempt.started_at)
+    target = attempt.branch(BRONZE_IMAGES).target
     largest_first = sorted(delivered.deliveries, key=lambda each: -sum(file.landed.bytes for file, _ in each.files))
     converted = map_in_tasks(request.spark.sparkContext, largest_first, partial(convert_delivery, target))
     try:

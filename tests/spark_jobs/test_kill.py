@@ -135,7 +135,7 @@ def double_what_is_there(monkeypatch):
     """Turn off what makes a rerun safe: keys are not looked at, nothing is replaced, and no audit stops it."""
 
     monkeypatch.setattr(run, "due_slices", lambda tables, keys: tuple(sorted(keys)))
-    monkeypatch.setattr(publish, "is_published", lambda attempt, write: False)
+    monkeypatch.setattr(publish, "is_published", lambda attempt, table, slices: False)
     unread = SimpleNamespace(rows_evaluated=0)
     monkeypatch.setattr(publish, "audit_all", lambda attempt, staged, **_: ([unread] * len(staged), ()))
     monkeypatch.setattr(publish, "log_checks", lambda settings, reports: None)

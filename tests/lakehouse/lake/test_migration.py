@@ -27,7 +27,7 @@ from lakehouse.lake import migration
 from lakehouse.lake.catalog import append_log, load, read_log
 from lakehouse.lake.connection import open_catalog
 from lakehouse.lake.history import rows_per_slice, slice_fingerprints
-from lakehouse.lake.migration import Difference, compare, create_if_missing, migrate, migrate_table, require_tables
+from lakehouse.lake.migration import Difference, compare, load_or_create, migrate, migrate_table, require_tables
 from lakehouse.lake.scans import pin, pin_current
 from lakehouse.lake.schema import arrow_table, iceberg_type, partition_spec, spelled_type
 from lakehouse.tables import TABLES, Column, Table
@@ -111,7 +111,7 @@ def make(catalog: SqlCatalog, home: Settings) -> Iterator[Any]:
     made = []
 
     def make_table(table: Table) -> IcebergTable:
-        assert create_if_missing(catalog, home, table)
+        assert load_or_create(catalog, home, table)[1]
         made.append(table)
         return catalog.load_table(table.identifier)
 

@@ -7,7 +7,7 @@ import pytest
 from lakehouse.config.settings import read_settings
 from lakehouse.errors import BadInputError
 from lakehouse.lake.connection import open_catalog
-from lakehouse.lake.migration import create_if_missing, known_tables, migrate
+from lakehouse.lake.migration import known_tables, load_or_create, migrate
 from lakehouse.tables import TABLES, find_table
 from lakehouse.tables.vision import gold_images
 
@@ -41,7 +41,7 @@ def test_known_tables_adds_the_sets_of_users_that_exist(settings):
     catalog = open_catalog(settings)
     assert known_tables(catalog) == TABLES
     own = gold_images("fashion_mnist")
-    create_if_missing(catalog, settings, own)
+    load_or_create(catalog, settings, own)
     assert known_tables(catalog) == (*TABLES, own)
 
 

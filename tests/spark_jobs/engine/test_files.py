@@ -62,7 +62,17 @@ def test_files_of_tasks_have_the_ids_types_metrics_and_order_of_icebergs_own(lak
     require_tables(lake.settings, [table])
     rows, seen = rows_of(table), {}
     for name in ("frame", "tasks"):
-        branch = Branch(lake.spark, lake.settings, table, f"audit_{name}", "run", "key", {DAY: "k"}, datetime.now(UTC))
+        branch = Branch(
+            lake.spark,
+            lake.settings,
+            table,
+            load(lake.settings, table),
+            f"audit_{name}",
+            "run",
+            "key",
+            {DAY: "k"},
+            datetime.now(UTC),
+        )
         lake.spark.sql(f"ALTER TABLE {table.full_name} CREATE BRANCH {branch.name}")
         if name == "frame":
             stage_frame(branch, lake.spark.createDataFrame(rows).coalesce(1), [DAY])

@@ -50,7 +50,9 @@ def test_staging_by_files_and_by_frame_replaces_slices_from_before_a_rename(lake
 
     keys = dict.fromkeys((SATURDAY, SUNDAY), "k")
     started = datetime.now(UTC)
-    branch = Branch(lake.spark, lake.settings, renamed, "audit_test", "run", "key", keys, started)
+    branch = Branch(
+        lake.spark, lake.settings, renamed, load(lake.settings, renamed), "audit_test", "run", "key", keys, started
+    )
     lake.spark.sql(f"ALTER TABLE {renamed.full_name} CREATE BRANCH audit_test")
     stage_frame(branch, lake.spark.createDataFrame(pairs(renamed, (SATURDAY, "a", "d"))), [SATURDAY])
     stage_rows(branch, pl.DataFrame(pairs(renamed, (SUNDAY, "a", "e"))), [SUNDAY])

@@ -33,7 +33,8 @@ def rows_of(*loads):
 
 def branch_of(lake, keys):
     now = datetime.now(UTC)
-    return Branch(lake.spark, lake.settings, GOLD_LOAD_HOURLY, "audit_test", "run", "key", keys, now)
+    base = load(lake.settings, GOLD_LOAD_HOURLY)
+    return Branch(lake.spark, lake.settings, GOLD_LOAD_HOURLY, base, "audit_test", "run", "key", keys, now)
 
 
 def by_spark(lake, branch, rows, days):
