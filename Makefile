@@ -3,6 +3,8 @@ PYTHON ?= python3
 LANDING ?=
 # Processes that tests run in side by side, each with a Spark session of its own
 WORKERS ?= 2
+# Files are dealt out as tests/conftest.py says; a process that dies ends the run, which would else wait for it
+SIDE_BY_SIDE = --numprocesses $(WORKERS) --no-loadscope-reorder --max-worker-restart 0
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory --no-builtin-rules
@@ -58,13 +60,13 @@ demo: setup ## ticks from files to audited gold tables and a report; LANDING=<di
 	@$(BIN)/lakehouse demo $(if $(LANDING),--landing "$(LANDING)")
 
 test-quick: setup-dev ## what is worth a look before each commit: no Spark, no servers, no training; a minute
-	@$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE) $(ARGS)
 
 test: setup-dev $(STAMPS)/torch ## all tests but those of the stack, two at a time; ARGS="-k name" picks some; real files from LAKEHOUSE_REAL_DATA
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-stack: setup-dev stack ## tests over the real servers, started natively; ARGS="-k name" picks some
-	@$(BIN)/python -m pytest tests/stack $(ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/stack tests/embedded $(ARGS)
 
 lint: setup-dev ## ruff, mypy, import-linter, sqlfluff
 	@$(BIN)/ruff check .

@@ -1,9 +1,13 @@
-"""Fixtures that every test may use: one Spark session per test process, and a lakehouse of its own per test."""
+"""Fixtures that every test may use: one Spark session per test process, and a lakehouse of its own per test.
+
+Also which tests are slow, what each of several test processes gets, and how much memory one may take.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import resource
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from lakehouse.config.settings import Settings, read_settings
 from lakehouse.lake.catalog import load
@@ -29,19 +34,49 @@ if TYPE_CHECKING:
     from spark_jobs.engine.job import Outcome, Request, TableJob
 
 STARTS_PROCESSES = (
-    *("test_cli.py", "test_wheel.py", "test_demo.py", "test_session.py", "test_processes.py", "test_real_runs.py"),
+    *("test_cli.py", "test_wheel.py", "test_demo.py", "test_session.py", "test_processes.py"),
     *("test_training.py", "test_tick_gru.py", "test_image_cnn.py", "test_mnist.py", "test_distributed.py"),
     *("test_steps.py", "test_reproduce.py", "test_torch_runtime.py", "test_trino.py", "test_real_ticks.py"),
 )
 """Files whose tests start programs or train models: seconds each, too long for a look before a commit."""
 
 
+NEEDS_SERVERS = ("embedded", "stack")
+"""Folders of tests over real servers."""
+MOST_MEMORY = 12 << 30
+"""Bytes that a test process and each of its children may write to. The usual peak is a quarter of it; without a limit,
+the kernel would kill some process and nobody would know which test it was."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make a test that takes the machine's memory fail by itself, with its name."""
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, most))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make test-quick` leaves out."""
+    """Mark what `make test-quick` leaves out, and begin with it: quick files fill what is left of the time."""
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
-        if names & {"spark", "training"} or item.path.name in STARTS_PROCESSES or "stack" in item.path.parts:
+        is_slow = bool(names & {"spark", "training"}) or item.path.name in STARTS_PROCESSES
+        if is_slow or {*NEEDS_SERVERS} & {*item.path.parts}:
             item.add_marker("slow")
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+class ByFile(LoadScopeScheduling):
+    """A file goes to one test process, since its tests share what they set up; those of profile stack share servers."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "tests/stack" if path.startswith("tests/stack/") else path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Deal out files, in the order in which they were collected."""
+    return ByFile(config, log)
 
 
 TradeLine = tuple[int, str, str, datetime] | str

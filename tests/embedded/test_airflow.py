@@ -37,10 +37,22 @@ def publishes(orchestra, table, day: date) -> int:
     return sum(str(day) in summary.get("lakehouse.day-keys", "") for summary in summaries)
 
 
-@pytest.fixture(scope="session")
-def first_day(orchestra) -> str:
-    """A run of finance_tick over a real day; returns its id."""
-    run = orchestra.trigger("finance_tick", first_day=str(FIRST), last_day_exclusive=str(SECOND))
+@pytest.fixture(scope="module")
+def triggered(orchestra) -> dict[str, str]:
+    """A run of each domain's Dag, begun at the same time; returns their ids."""
+    return {
+        "finance_tick": orchestra.trigger("finance_tick", first_day=str(FIRST), last_day_exclusive=str(SECOND)),
+        "energy_forecast": orchestra.trigger(
+            "energy_forecast", first_day="2006-12-16", last_day_exclusive="2006-12-20"
+        ),
+        "vision_classifier": orchestra.trigger("vision_classifier", datasets=["digits"]),
+    }
+
+
+@pytest.fixture(scope="module")
+def first_day(orchestra, triggered) -> str:
+    """The run of finance_tick over a real day."""
+    run = triggered["finance_tick"]
     assert orchestra.wait("finance_tick", run) == "success", orchestra.states("finance_tick", run)
     return run
 
@@ -128,8 +140,8 @@ def test_grid_page_shows_the_run_in_a_browser(orchestra, first_day, browser, tmp
     assert "gold" in text
 
 
-def test_energy_forecast_publishes_real_readings_and_skips_what_is_not_due(orchestra):
-    run = orchestra.trigger("energy_forecast", first_day="2006-12-16", last_day_exclusive="2006-12-20")
+def test_energy_forecast_publishes_real_readings_and_skips_what_is_not_due(orchestra, triggered):
+    run = triggered["energy_forecast"]
     assert orchestra.wait("energy_forecast", run) == "success", orchestra.states("energy_forecast", run)
     states = orchestra.states("energy_forecast", run)
     assert {name: states[name] for name in TABLE_TASKS} == dict.fromkeys(TABLE_TASKS, "success")
@@ -140,8 +152,8 @@ def test_energy_forecast_publishes_real_readings_and_skips_what_is_not_due(orche
     assert rows(orchestra, GOLD_LOAD_HOURLY) == 4 * 24
 
 
-def test_vision_classifier_trains_and_registers_and_skips_the_sets_not_asked_for(orchestra):
-    run = orchestra.trigger("vision_classifier", datasets=["digits"])
+def test_vision_classifier_trains_and_registers_and_skips_the_sets_not_asked_for(orchestra, triggered):
+    run = triggered["vision_classifier"]
     assert orchestra.wait("vision_classifier", run) == "success", orchestra.states("vision_classifier", run)
     states = orchestra.states("vision_classifier", run)
     of_digits = {name: state for name, state in states.items() if name.startswith("digits.")}
