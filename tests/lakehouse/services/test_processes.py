@@ -56,7 +56,7 @@ def test_stop_ends_what_a_service_started_also_in_a_session_of_its_own(settings)
     start(settings, PARENT)
     family = processes.family(settings, "one")
     assert len(family) == 2
-    processes.stop(settings, ["one"])
+    processes.stop(settings, ["one"], grace_s=1)
     assert [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] == []
 
 

@@ -12,6 +12,7 @@ from py4j.protocol import Py4JError
 from pyiceberg.catalog.sql import SqlCatalog
 
 from lakehouse.errors import ExitCode
+from lakehouse.lake import catalog
 from lakehouse.lake.catalog import read_log
 from lakehouse.tables.finance import BRONZE_TRADES, SILVER_TRADES, SILVER_TRADES_REJECTED
 from lakehouse.tables.logs import CHECK_RESULTS, RUNS
@@ -143,8 +144,15 @@ def test_publish_that_was_not_applied_says_so_and_is_repeated(lake, binance_zip,
     assert lake.rows(BRONZE_TRADES).num_rows == 2
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    """What is away stays away: pauses and attempts are cut short."""
+    monkeypatch.setattr(catalog, "LOG_APPEND_ATTEMPTS", 2)
+    monkeypatch.setattr(publish, "SETTLE_PAUSE_S", 0.01)
+
+
 def test_publish_while_the_catalog_is_away_is_unknown_and_is_repeated(
-    lake, binance_zip, interrupt, monkeypatch, caplog
+    lake, binance_zip, interrupt, impatient, monkeypatch, caplog
 ):
     binance_zip(lake.landing, "BTCUSDT", DAY, GOOD)
     database = lake.settings.catalog_file
@@ -173,7 +181,7 @@ def test_publish_while_the_catalog_is_away_is_unknown_and_is_repeated(
     assert lake.values(BRONZE_FILES, "rows", "verdict") == [(2, "accepted")]
 
 
-def test_run_without_a_catalog_is_unavailable(lake, binance_zip):
+def test_run_without_a_catalog_is_unavailable(lake, binance_zip, impatient):
     binance_zip(lake.landing, "BTCUSDT", DAY, GOOD)
     lake.settings.catalog_file.mkdir(parents=True)
     outcome = lake.run(bronze_trades.JOB)
