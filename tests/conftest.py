@@ -33,13 +33,15 @@ if TYPE_CHECKING:
 
     from spark_jobs.engine.job import Outcome, Request, TableJob
 
-STARTS_PROCESSES = (
-    *("test_cli.py", "test_wheel.py", "test_demo.py", "test_session.py", "test_processes.py"),
+TAKES_SECONDS = (
+    *("test_cli.py", "test_wheel.py", "test_demo.py", "test_session.py", "test_processes.py", "test_command_line.py"),
     *("test_training.py", "test_tick_gru.py", "test_image_cnn.py", "test_mnist.py", "test_distributed.py"),
     *("test_steps.py", "test_reproduce.py", "test_torch_runtime.py", "test_trino.py", "test_real_ticks.py"),
+    *("test_power_lgbm.py", "test_networks.py", "test_predict.py", "test_fit.py", "test_dags.py", "test_unpack.py"),
+    *("test_real_files.py", "test_landing_files.py", "test_migration.py"),
 )
-"""Files whose tests start programs or train models: seconds each, too long for a look before a commit."""
-
+"""Files whose tests start programs, train models, or go through many files or tables: too long for a look before a
+commit."""
 
 NEEDS_SERVERS = ("embedded", "stack")
 """Folders of tests over real servers."""
@@ -58,7 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what `make test-quick` leaves out, and begin with it: quick files fill what is left of the time."""
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
-        is_slow = bool(names & {"spark", "training"}) or item.path.name in STARTS_PROCESSES
+        is_slow = bool(names & {"spark", "training"}) or item.path.name in TAKES_SECONDS
         if is_slow or {*NEEDS_SERVERS} & {*item.path.parts}:
             item.add_marker("slow")
     slow = {item.path for item in items if item.get_closest_marker("slow")}
