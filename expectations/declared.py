@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from expectations.rules import Expectation, FactRule, Rule
+from expectations.rules import Expectation, FactRule, Rule, row_rule
 from lakehouse.tables import Column, Table
+from transforms.rules import LineRule, columns_of, outside
 
 OTHER_TYPES = FactRule(
     "columns_of_other_type",
@@ -77,25 +79,38 @@ def not_null_rule(column: Column) -> Rule:
 def range_rule(column: Column) -> Rule:
     """Demand values within the declared limits."""
     arguments: dict[str, Any] = {"column": column.name}
-    limits, words = [], []
+    words = []
     if column.minimum is not None:
         arguments["min_value"] = column.minimum
-        sign = ">" if column.exclusive_minimum else ">="
         if column.exclusive_minimum:
             arguments["strict_min"] = True
-        limits.append(f"{column.name} {sign} {column.minimum}")
         words.append(f"{'greater than' if column.exclusive_minimum else 'at least'} {column.minimum}")
     if column.maximum is not None:
         arguments["max_value"] = column.maximum
-        limits.append(f"{column.name} <= {column.maximum}")
         words.append(f"at most {column.maximum}")
     return Rule(
         f"{column.name}_in_range",
         "critical",
         f"{column.name} is {' and '.join(words)}.",
         Expectation("ExpectColumnValuesToBeBetween", arguments),
-        f"NOT ({' AND '.join(limits)})",
+        outside(column),
     )
+
+
+def line_rules(table: Table, rules: Sequence[LineRule]) -> tuple[Rule, ...]:
+    """Return the rules by which lines were rejected, as demands on the written rows, all critical.
+
+    A rule is left out if its condition asks for what the table does not have, or is one that the declaration implies.
+
+    Raises:
+        ValueError: a rule has no words.
+    """
+    implied = {rule.failed_rows_sql for rule in declared_rules(table)}
+    asked = [rule for rule in rules if rule.broken not in implied and columns_of(rule) <= {*table.column_names}]
+    silent = [rule.name for rule in asked if not rule.words]
+    if silent:
+        raise ValueError(f"{table.identifier}: say in `words` what holds of a row that keeps {', '.join(silent)}")
+    return tuple(row_rule(rule.name, "critical", rule.words, rule.broken) for rule in asked)
 
 
 def allowed_rule(column: Column) -> Rule:

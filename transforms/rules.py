@@ -2,7 +2,8 @@
 
 A rule is broken where its condition is true. A condition that is null (a comparison with a missing value) breaks
 nothing. The text uses only what Polars, DuckDB and Spark read alike; tests/transforms/test_rules.py lists that subset:
-`//` (whole division) is not in it, so such values are columns that the parse step adds.
+`//` (whole division) is not in it, so such values are columns that the parse step adds. A limit that a table declares
+for a column is not written again: `outside` makes the condition for both.
 """
 
 from __future__ import annotations
@@ -13,13 +14,19 @@ from typing import NamedTuple
 
 import polars as pl
 
+from lakehouse.tables import Column
+
 
 class LineRule(NamedTuple):
-    """Why a line may be rejected. `broken` is an SQL condition, `reason` an SQL text expression for a person."""
+    """Why a line may be rejected. `broken` is an SQL condition, `reason` an SQL text expression for a person.
+
+    `words` say what holds of every written row, if the condition can be asked of it: then the suite audits it, too.
+    """
 
     name: str
     broken: str
     reason: str
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,9 +61,19 @@ def name_broken(lines: pl.DataFrame, rules: Sequence[LineRule]) -> pl.DataFrame:
     return lines.with_columns(rule=name, reason=reason)
 
 
-def sql_of(rules: Sequence[LineRule], name: str) -> str:
-    """Return the condition of a rule, for a suite that demands that no written row breaks it."""
-    return next(rule.broken for rule in rules if rule.name == name)
+def columns_of(rule: LineRule) -> frozenset[str]:
+    """Return the columns that a rule's condition asks for."""
+    return frozenset(pl.sql_expr(rule.broken).meta.root_names())
+
+
+def outside(column: Column) -> str:
+    """Return the SQL condition that a value is outside of a column's declared limits; NaN is where it has a maximum."""
+    limits = []
+    if column.minimum is not None:
+        limits.append(f"{column.name} {'>' if column.exclusive_minimum else '>='} {column.minimum}")
+    if column.maximum is not None:
+        limits.append(f"{column.name} <= {column.maximum}")
+    return f"NOT ({' AND '.join(limits)})"
 
 
 def quote_text(column: str) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from expectations.common import MANIFEST_LINES, ROWS_PER_DAY, UNBALANCED_FILES, rejected_ratio
-from expectations.declared import declared_rules
+from expectations.declared import declared_rules, line_rules
 from expectations.energy.common import CIVIL_DAY, DELIVERY_DAY
 from expectations.rules import FactRule, Suite, row_rule
 from lakehouse.tables.energy import SILVER_POWER_READINGS, SILVER_POWER_READINGS_REJECTED
+from transforms.energy.readings import READING_RULES
 
 SUITE = Suite(
     SILVER_POWER_READINGS,
     rules=(
         *declared_rules(SILVER_POWER_READINGS),
+        *line_rules(SILVER_POWER_READINGS, READING_RULES),
         CIVIL_DAY,
         DELIVERY_DAY,
         row_rule(

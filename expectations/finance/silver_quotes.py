@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from expectations.common import MANIFEST_LINES, ROWS_PER_DAY, UNBALANCED_FILES, rejected_ratio
-from expectations.declared import declared_rules
+from expectations.declared import declared_rules, line_rules
 from expectations.finance.common import EVENT_DAY
 from expectations.rules import Suite, row_rule
 from lakehouse.tables.finance import SILVER_QUOTES, SILVER_QUOTES_REJECTED
 from transforms.finance.quotes import QUOTE_RULES
-from transforms.rules import sql_of
 
 SUITE = Suite(
     SILVER_QUOTES,
     rules=(
         *declared_rules(SILVER_QUOTES),
+        *line_rules(SILVER_QUOTES, QUOTE_RULES),
         EVENT_DAY,
-        row_rule("not_crossed", "critical", "The bid is not above the ask.", sql_of(QUOTE_RULES, "crossed_quote")),
-        row_rule(
-            "updates_a_side",
-            "critical",
-            "A quote has a bid, an ask or both.",
-            sql_of(QUOTE_RULES, "empty_quote"),
-        ),
         row_rule(
             "mid_within_sides",
             "critical",

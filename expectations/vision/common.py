@@ -23,11 +23,3 @@ def hashed(column: str) -> Rule:
         "Pixels and file are known by their SHA-256, 64 digits.",
         f"NOT (length({column}) = 64 AND length(_source_sha256) = 64)",
     )
-
-
-NOT_BLANK = row_rule(
-    "image_not_blank",
-    "critical",
-    "No image has one value everywhere.",
-    "NOT (pixel_min < pixel_max)",
-)

@@ -7,10 +7,11 @@ against it and passes what it counted.
 from __future__ import annotations
 
 from expectations.common import UNBALANCED_FILES
-from expectations.declared import declared_rules
+from expectations.declared import declared_rules, line_rules
 from expectations.rules import FactRule, Suite, group_rule
-from expectations.vision.common import NOT_BLANK, hashed, whole_images
+from expectations.vision.common import hashed, whole_images
 from lakehouse.tables.vision import SHIPPED_SETS, gold_images
+from transforms.vision.records import BLANK_IMAGE
 
 
 def suite_of(name: str) -> Suite:
@@ -22,9 +23,9 @@ def suite_of(name: str) -> Suite:
         table,
         rules=(
             *declared_rules(table),
+            *line_rules(table, [BLANK_IMAGE]),
             whole_images("pixels"),
             hashed("image_sha256"),
-            NOT_BLANK,
             group_rule(
                 "one_shape",
                 "critical",

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from expectations.common import UNBALANCED_FILES, rejected_ratio
-from expectations.declared import declared_rules
+from expectations.declared import declared_rules, line_rules
 from expectations.rules import FactRule, Suite, row_rule
-from expectations.vision.common import NOT_BLANK, hashed, whole_images
+from expectations.vision.common import hashed, whole_images
 from lakehouse.tables.vision import SILVER_IMAGES, SILVER_IMAGES_REJECTED
+from transforms.vision.records import BLANK_IMAGE
 
 SUITE = Suite(
     SILVER_IMAGES,
     rules=(
         *declared_rules(SILVER_IMAGES),
+        *line_rules(SILVER_IMAGES, [BLANK_IMAGE]),
         whole_images("pixels"),
         hashed("image_sha256"),
-        NOT_BLANK,
         row_rule(
             "duplicate_of_an_earlier_image",
             "critical",

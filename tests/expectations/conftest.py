@@ -67,7 +67,7 @@ WRONG_DELIVERY_DAY = {"event_date_is_utc_day_or_delivery": [{"event_date": FAR_A
 WRONG_DAY = {"event_date_is_utc_day": [{"event_date": FAR_AWAY}]}
 WRONG_CIVIL_DAY = {"event_date_is_civil_day": [{"event_date": FAR_AWAY}]}
 NO_REASON = {"reason_given": [{"reason": " "}]}
-BLANK = {"image_not_blank": [{"pixel_min": 2}]}
+BLANK = {"blank_image": [{"pixel_min": 2}]}
 TORN = {"image_is_whole": [{"pixels": b"more"}], "sha256_is_hex": [{"image_sha256": "short"}]}
 TORN_RAW = {"image_is_whole": [{"raw_pixels": b"more"}], "sha256_is_hex": [{"pixels_sha256": "short"}]}
 
@@ -93,8 +93,10 @@ BROKEN_ROWS: dict[str, dict[str, list[Row]]] = {
     "silver.trades_rejected": WRONG_DELIVERY_DAY | NO_REASON,
     "silver.quotes": WRONG_DAY
     | {
-        "not_crossed": [{"bid_price": Decimal(2), "mid_price": Decimal(1)}],
-        "updates_a_side": [{"bid_price": None, "ask_price": None, "mid_price": None, "spread_bps": None}],
+        "negative_bid_price": [{"bid_price": Decimal(-1)}],
+        "negative_ask_price": [{"ask_price": Decimal(-1)}],
+        "crossed_quote": [{"bid_price": Decimal(2), "mid_price": Decimal(1)}],
+        "empty_quote": [{"bid_price": None, "ask_price": None, "mid_price": None, "spread_bps": None}],
         "mid_within_sides": [{"mid_price": Decimal(3)}, {"mid_price": None, "spread_bps": None}, {"bid_price": None}],
         "spread_where_mid": [{"spread_bps": None}],
     },
@@ -139,6 +141,10 @@ BROKEN_ROWS: dict[str, dict[str, list[Row]]] = {
     "bronze.power_readings": WRONG_CIVIL_DAY | {"delivered_on_its_day": [{"delivery_date": FAR_AWAY}]},
     "silver.power_readings": WRONG_CIVIL_DAY
     | {
+        "off_grid": [
+            {"interval_start": datetime(2024, 8, 8, 10, 7), "interval_min": 15},
+            {"interval_start": datetime(2024, 8, 8, 10, 0, 1)},
+        ],
         "delivered_on_its_day": [{"delivery_date": FAR_AWAY}],
         "power_unless_missing": [{"active_power_kw": None}],
         "measured_on_a_line": [{"_source_line": None}],

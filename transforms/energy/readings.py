@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from lakehouse.tables.energy import MEASURES, SILVER_POWER_READINGS_REJECTED
+from lakehouse.tables.energy import MEASURES, SILVER_POWER_READINGS, SILVER_POWER_READINGS_REJECTED
 from transforms.energy.gaps import mark_gaps
 from transforms.energy.occurrences import sort_out
-from transforms.rules import Judged, LineRule, is_sound, name_broken, quote_text
+from transforms.rules import Judged, LineRule, is_sound, name_broken, outside, quote_text
 
 COLUMNS = {
     "active_power": "active_power_kw",
@@ -30,10 +30,10 @@ FACTORS = {
     "sub_metering_3": "sub_metering_factor",
 }
 """Bronze's column with the factor from the file's unit to silver's; volts and amperes have none."""
-NEVER_NEGATIVE = ("voltage", "current", "sub_metering_1", "sub_metering_2", "sub_metering_3")
-"""Power may be negative: a plant feeds in."""
+LIMITED = tuple(name for name in MEASURES if SILVER_POWER_READINGS.column(COLUMNS[name]).minimum is not None)
+"""Measures that can't be negative. Power may be: a plant feeds in."""
 
-RULES = (
+READING_RULES = (
     LineRule("malformed_line", "raw_line IS NOT NULL", "'the line does not have the fields of its dialect'"),
     LineRule(
         "unreadable_time",
@@ -47,8 +47,10 @@ RULES = (
     ),
     LineRule(
         "off_grid",
-        "date_part('minute', interval_start) % interval_min <> 0 OR date_part('second', interval_start) <> 0",
+        "extract(MINUTE FROM interval_start) % nullif(interval_min, 0) <> 0 "
+        "OR extract(SECOND FROM interval_start) <> 0",
         f"concat({quote_text('raw_time')}, ' is no multiple of the interval, min: ', CAST(interval_min AS VARCHAR))",
+        "An interval begins at a multiple of its length.",
     ),
     *(
         LineRule(
@@ -61,10 +63,10 @@ RULES = (
     *(
         LineRule(
             f"negative_{name}",
-            f"{COLUMNS[name]} < 0",
+            outside(SILVER_POWER_READINGS.column(COLUMNS[name])),
             f"concat('{name} ', {quote_text(f'raw_{name}')}, ' is negative')",
         )
-        for name in NEVER_NEGATIVE
+        for name in LIMITED
     ),
 )
 """The rules of a line with parsed measures, in the order in which they are named."""
@@ -77,8 +79,8 @@ def clean_readings(lines: pl.DataFrame) -> Judged:
     `duplicates` those of bronze. A civil day is cleaned from its own lines alone.
     """
     parsed = parse_measures(lines)
-    sound = parsed.select(is_sound(RULES)).to_series()
-    broken = name_broken(parsed.filter(~sound), RULES)
+    sound = parsed.select(is_sound(READING_RULES)).to_series()
+    broken = name_broken(parsed.filter(~sound), READING_RULES)
     sorted_out = sort_out(parsed.filter(sound))
     rejected = (frame.select(SILVER_POWER_READINGS_REJECTED.digest_columns) for frame in (broken, sorted_out.rejected))
     return Judged(

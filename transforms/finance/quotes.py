@@ -14,7 +14,7 @@ from transforms.finance.lines import (
     parse_decimals,
     scale_price,
 )
-from transforms.rules import Judged, LineRule, is_sound, name_broken, quote_text
+from transforms.rules import Judged, LineRule, is_sound, name_broken, outside, quote_text
 from transforms.sorting import sort_rows
 
 PRICES = ("bid_price", "ask_price")
@@ -33,17 +33,34 @@ QUOTE_RULES = (
         LineRule(f"unreadable_{name}", f"raw_{name} IS NOT NULL AND {name} IS NULL", not_a_decimal(f"raw_{name}"))
         for name in NUMBERS  # a feed without sizes has none
     ),
-    LineRule("negative_bid_price", "bid_price < 0", not_positive("bid", "raw_bid_price")),
-    LineRule("negative_ask_price", "ask_price < 0", not_positive("ask", "raw_ask_price")),
+    *(
+        LineRule(
+            f"negative_{side}_price",  # zero is no price: the line does not update the side
+            f"{side}_price < 0",
+            not_positive(side, f"raw_{side}_price"),
+            f"The {side} is not below zero.",
+        )
+        for side in ("bid", "ask")
+    ),
+    *(
+        LineRule(
+            f"negative_{name}",
+            outside(SILVER_QUOTES.column(name)),
+            f"concat('{name} ', {quote_text(f'raw_{name}')}, ' is negative')",
+        )
+        for name in SIZES
+    ),
     LineRule(
         "empty_quote",
         f"NOT {UPDATES['bid']} AND NOT {UPDATES['ask']}",
         "'the line updates neither bid nor ask'",
+        "A quote has a bid, an ask or both.",
     ),
     LineRule(
         "crossed_quote",
         f"{UPDATES['bid']} AND {UPDATES['ask']} AND bid_price > ask_price",
         f"concat('bid ', {quote_text('raw_bid_price')}, ' is above ask ', {quote_text('raw_ask_price')})",
+        "The bid is not above the ask.",
     ),
 )
 """In the order in which they are named."""

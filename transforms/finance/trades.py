@@ -19,7 +19,7 @@ from transforms.finance.lines import (
     parse_decimals,
     scale_price,
 )
-from transforms.rules import Judged, LineRule, is_sound, name_broken, quote_text
+from transforms.rules import Judged, LineRule, is_sound, name_broken, outside, quote_text
 from transforms.sorting import sort_rows
 
 TRADE = ("instrument_id", "raw_trade_id")
@@ -30,8 +30,10 @@ TRADE_RULES = (
     *COMMON_RULES,
     LineRule("unreadable_price", "price IS NULL", not_a_decimal("raw_price")),
     LineRule("unreadable_size", "size IS NULL", not_a_decimal("raw_size")),
-    LineRule("non_positive_price", "price <= 0", not_positive("price", "raw_price")),
-    LineRule("non_positive_size", "size <= 0", not_positive("size", "raw_size")),
+    *(
+        LineRule(f"non_positive_{name}", outside(SILVER_TRADES.column(name)), not_positive(name, f"raw_{name}"))
+        for name in ("price", "size")
+    ),
 )
 """In the order in which they are named. Futures report zero-size prints; they trade nothing, so they are rejected."""
 

@@ -23,6 +23,14 @@ RECORD_DIGITS = 6
 """Of a record's number in an image's id; ids of larger numbers are longer."""
 
 
+BLANK_IMAGE = LineRule(
+    "blank_image",
+    "pixel_min = pixel_max",
+    "concat('every pixel is ', CAST(pixel_min AS VARCHAR))",
+    "No image has one value everywhere.",
+)
+
+
 def record_rules(classes: int) -> Sequence[LineRule]:
     """Return the rules of a record of a set with so many classes, in the order in which they are named."""
     return (
@@ -31,7 +39,7 @@ def record_rules(classes: int) -> Sequence[LineRule]:
             f"NOT (raw_label BETWEEN 0 AND {classes - 1})",
             f"concat('label ', CAST(raw_label AS VARCHAR), '; the set has the classes 0 to {classes - 1}')",
         ),
-        LineRule("blank_image", "pixel_min = pixel_max", "concat('every pixel is ', CAST(pixel_min AS VARCHAR))"),
+        BLANK_IMAGE,
     )
 
 
