@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 THREADS = 2
@@ -95,9 +96,14 @@ def run_peer(steps: dict[str, Step]) -> None:
     run = Run(arguments.landing, arguments.work, *arguments.days)
     for layer in ("bronze", "silver", "bars_1m", "tick_features"):
         (run.work / layer).mkdir(parents=True, exist_ok=True)
+    run_steps({name: partial(step, run) for name, step in steps.items()})
+
+
+def run_steps(steps: dict[str, Callable[[], None]]) -> None:
+    """Run steps one after another and print their seconds as one JSON line."""
     seconds = {}
     for name, step in steps.items():
         started = time.perf_counter()
-        step(run)
+        step()
         seconds[f"{name}_s"] = round(time.perf_counter() - started, 3)
     print(json.dumps(seconds))
