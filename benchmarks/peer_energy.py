@@ -1,17 +1,19 @@
-"""DuckDB makes the energy tables of one meter from its file, on bare Parquet, without commits, audits or lineage.
+"""DuckDB makes the energy tables of one meter from its file, on bare Parquet, without commits and audits.
 
     python benchmarks/peer_energy.py LANDING WORK
 
-Writes  WORK/bronze_power_readings.parquet   the file's fields as text, with their line
+Writes  WORK/bronze_power_readings.parquet   the file's fields as text, with file, line and hash
         WORK/power_readings.parquet          typed, on a grid of minutes; gaps of up to ten minutes interpolated
         WORK/load_hourly.parquet             the hours and features of gold.load_hourly
 
-The rules are the product's (transforms/energy). The clock of UCI's layout has no zone, so that every day has 24 hours.
+The tables have the columns and the rules of the product (transforms/energy). The clock of UCI's layout has
+no zone, so that every day has 24 hours.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 from pathlib import Path
 
 import duckdb
@@ -29,6 +31,11 @@ MEASURES = {
     "sub_metering_2_wh": "Sub_metering_2",
     "sub_metering_3_wh": "Sub_metering_3",
 }
+OF_LINES = (
+    *("meter_id", "event_date", "interval_start", "dialect", "interval_min", "zone", "country", "utc_offset_min"),
+    *("source", "delivery_date", "_source_file", "_source_member", "_source_line", "_source_sha256"),
+)
+"""What a reading has of its line."""
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -43,21 +50,33 @@ def copy_to(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> No
 
 def bronze(landing: Path, work: Path) -> None:
     file = landing / "meters" / "household_power_consumption.txt"
-    fields = f"read_csv('{file}', delim = ';', header = true, all_varchar = true, nullstr = '', quote = '')"
-    query = f"SELECT row_number() OVER () + 1 AS line, * FROM {fields}"
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    fields = f"read_csv('{file}', delim = ';', header = true, all_varchar = true, nullstr = '?', quote = '')"
+    raw = ", ".join(f"nullif({field}, '') AS raw_{name}" for name, field in MEASURES.items())
+    query = f"""
+        SELECT 'power_readings' AS source, 'household.UCI' AS meter_id, DATE '2006-12-16' AS delivery_date,
+            '' AS delivery_part, Date || ' ' || Time AS raw_time,
+            strptime(raw_time, '%d/%m/%Y %H:%M:%S') AS interval_start, interval_start::DATE AS event_date,
+            row_number() OVER () + 1 AS _source_line, _source_line AS sequence,
+            'uci_household' AS dialect, 1::INT AS interval_min, NULL::VARCHAR AS zone, 'FR' AS country,
+            NULL::INT AS utc_offset_min, NULL::INT AS second_utc_offset_min, false AS is_skipped_time,
+            {raw}, 1.0::DOUBLE AS active_power_factor,
+            1.0::DOUBLE AS reactive_power_factor, 1.0::DOUBLE AS sub_metering_factor, NULL::VARCHAR AS raw_line,
+            '{file.name}' AS _source_file, '' AS _source_member,
+            '{sha256}' AS _source_sha256, now() AS _ingested_at
+        FROM {fields}"""
     copy_to(connect(), query, work / "bronze_power_readings.parquet")
 
 
 def silver(landing: Path, work: Path) -> None:
     """Type the lines; missing minutes are joined to the measured ones before and after them on the same day."""
-    numbers = ", ".join(f"try_cast({field} AS DOUBLE) AS {name}" for name, field in MEASURES.items())
+    numbers = ", ".join(f"try_cast(raw_{name} AS DOUBLE) AS {name}" for name in MEASURES)
     filled = ", ".join(
         f"CASE WHEN is_short THEN b.{name} + (a.{name} - b.{name}) * share END AS {name}" for name in MEASURES
     )
     connection = connect()
     connection.execute(
-        f"CREATE TEMP TABLE parsed AS SELECT strptime(Date || ' ' || Time, '%d/%m/%Y %H:%M:%S') AS interval_start, "
-        f"CAST(interval_start AS DATE) AS event_date, line, {numbers} "
+        f"CREATE TEMP TABLE parsed AS SELECT {', '.join(OF_LINES)}, {numbers} "
         f"FROM '{work / 'bronze_power_readings.parquet'}'"
     )
     connection.execute("CREATE TEMP VIEW measured AS SELECT * FROM parsed WHERE active_power_kw IS NOT NULL")
@@ -74,16 +93,16 @@ def silver(landing: Path, work: Path) -> None:
             ASOF LEFT JOIN measured AS a ON g.event_date = a.event_date AND g.interval_start <= a.interval_start
         ),
         rows AS (
-            SELECT interval_start, event_date, line, {", ".join(MEASURES)}, 'measured' AS status,
+            SELECT {", ".join(OF_LINES)}, {", ".join(MEASURES)}, 'measured' AS status,
                 interval_start + INTERVAL 1 MINUTE AS available_at
             FROM measured
             UNION ALL
-            SELECT interval_start, event_date, line, {filled},
+            SELECT {", ".join(OF_LINES)}, {filled},
                 CASE WHEN is_short THEN 'interpolated' ELSE 'missing' END,
                 CASE WHEN is_short THEN a.interval_start + INTERVAL 1 MINUTE END
             FROM neighbours
         )
-        SELECT *, active_power_kw * 1000 / 60
+        SELECT *, 1::INT AS occurrence, now() AS _ingested_at, active_power_kw * 1000 / 60
             - (sub_metering_1_wh + sub_metering_2_wh + sub_metering_3_wh) AS other_wh
         FROM rows ORDER BY interval_start"""
     copy_to(connection, query, work / "power_readings.parquet")
@@ -128,7 +147,8 @@ def gold(landing: Path, work: Path) -> None:
             SELECT event_date, hour_start, load_kw, coalesce(completeness_ratio, 0) AS completeness_ratio, last_known
             FROM grid LEFT JOIN loads USING (hour_start)
         )
-        SELECT *, max(last_known) OVER (ORDER BY hour_start {window.format(672)}) AS available_at,
+        SELECT *, 'household.UCI' AS meter_id, 1::INT AS occurrence, now() AS _ingested_at,
+            max(last_known) OVER (ORDER BY hour_start {window.format(672)}) AS available_at,
             hour(hour_start) AS hour, isodow(event_date) - 1 AS weekday, month(event_date) AS month,
             event_date IN ({days}) AS is_holiday, {", ".join(features)},
             {over("avg", 672)} AS load_kw_trend,
