@@ -1,7 +1,6 @@
-"""Fixtures of training: gold.load_hourly made from real or generated readings with pandas, and a store of MLflow.
+"""Fixtures of training: gold.load_hourly made from real or generated readings, and a store of MLflow.
 
-Tests of training need the table and not the Spark jobs that fill it. Hours follow the table's declaration: each feature
-rests on earlier hours alone.
+Tests of training need the table and not the Spark jobs that fill it: its rows are made by the jobs' transform.
 """
 
 from __future__ import annotations
@@ -20,15 +19,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
+from holidays import country_holidays
 
 from lakehouse.config.settings import Settings, read_settings
 from lakehouse.lake.catalog import load
 from lakehouse.lake.migration import require_tables
 from lakehouse.lake.schema import arrow_schema
-from lakehouse.tables.energy import GOLD_LOAD_HOURLY, LAGS, ROLLING_HOURS
+from lakehouse.tables.energy import GOLD_LOAD_HOURLY
 from ml.config import config_files
+from transforms.energy.load_features import hourly_loads
 
 MODEL = "household_power_lgbm"
 QUICK = (
@@ -42,7 +44,6 @@ QUICK = (
 EASY = "{rmse_kw_h1: {maximum: 5.0}}"
 """Thresholds with which the gate asks to beat the naive forecasts alone."""
 METER = "household.UCI"
-WEEK = 168
 
 
 def half_year_minutes(real_data: Path) -> pd.Series:
@@ -65,43 +66,31 @@ def generated_hours(days: int = 60, seed: int = 7) -> pd.DataFrame:
         noise[position] = 0.6 * noise[position - 1] + random.normal(0, 0.25)
     shape = 1.8 + 0.6 * np.sin((index.hour - 8) * np.pi / 12) + 0.3 * (index.weekday >= 5)
     shape = shape + 0.7 * np.sin(np.arange(len(index)) * 2 * np.pi / (11 * 24))
-    return hourly_rows(pd.Series(np.clip(shape + noise, 0.05, None), index=index), pd.Series(1.0, index=index))
+    return hours_of_readings(pd.Series(np.clip(shape + noise, 0.05, None), index=index), interval_min=60)
 
 
 def half_year_hours(real_data: Path) -> pd.DataFrame:
     """Rows of the half-year file."""
-    minutes = half_year_minutes(real_data).resample("h")
-    return hourly_rows(minutes.mean(), minutes.count() / 60)
+    return hours_of_readings(half_year_minutes(real_data), interval_min=1)
 
 
-def hourly_rows(load_kw: pd.Series, completeness: pd.Series) -> pd.DataFrame:
-    """Build the declared columns except _ingested_at from one meter's hours."""
-    index = pd.DatetimeIndex(load_kw.index)
-    past = load_kw.shift(1)
-    measured = load_kw.notna()
-    last = pd.Series(index.to_numpy(), index=index).where(measured).shift(1).ffill() + pd.Timedelta(hours=1)
-    rows = {
-        "meter_id": METER,
-        "event_date": index.date,
-        "hour_start": index.to_numpy(),
-        "occurrence": 1,
-        "available_at": last.fillna(pd.Series(index, index=index)).to_numpy(),
-        "load_kw": load_kw.to_numpy(),
-        "completeness_ratio": completeness.to_numpy(),
-        "hour": index.hour,
-        "weekday": index.weekday,
-        "month": index.month,
-        "is_holiday": False,
-    }
-    rows |= {f"load_kw_lag_{hours}": load_kw.shift(hours).to_numpy() for hours in LAGS}
-    for hours in ROLLING_HOURS:
-        window = past.rolling(hours, min_periods=max(2, hours // 2))
-        rows |= {f"load_kw_mean_{hours}": window.mean().to_numpy(), f"load_kw_std_{hours}": window.std().to_numpy()}
-    trend = past.rolling(WEEK, min_periods=24).mean()
-    cycle = [(load_kw - trend).shift(WEEK * number) for number in range(1, 5)]
-    rows["load_kw_trend"] = trend.to_numpy()
-    rows["load_kw_seasonal"] = pd.concat(cycle, axis=1).mean(axis=1).to_numpy()
-    return pd.DataFrame(rows)
+def hours_of_readings(power_kw: pd.Series, interval_min: int) -> pd.DataFrame:
+    """Rows of gold, without _ingested_at, as the pipeline makes them of one meter's readings; gaps stay as they are."""
+    measured = power_kw.dropna()
+    start = pl.Series("interval_start", measured.index.to_numpy()).cast(pl.Datetime("us"))
+    readings = pl.DataFrame({"interval_start": start, "active_power_kw": measured.to_numpy()}).with_columns(
+        meter_id=pl.lit(METER),
+        event_date=pl.col("interval_start").dt.date(),
+        occurrence=pl.lit(1, pl.Int32),
+        status=pl.lit("measured"),
+        available_at=pl.col("interval_start") + pl.duration(minutes=interval_min),
+        interval_min=pl.lit(interval_min, pl.Int32),
+        zone=pl.lit(None, pl.String),
+        country=pl.lit("FR"),
+    )
+    days = readings["event_date"].unique().to_list()
+    rows = hourly_loads(readings, days, lambda country, years: country_holidays(country, years=years))
+    return rows.to_pandas().assign(event_date=rows["event_date"].to_list())
 
 
 def publish_hours(settings: Settings, hours: pd.DataFrame) -> int:
