@@ -92,7 +92,7 @@ class Resources(Section):
     memory: str = Field(pattern=r"^[1-9][0-9]*[mg]$")
 
 
-class Schedule(Section):
+class TrainingSchedule(Section):
     """How an orchestrator runs the model."""
 
     retrain: str | None
@@ -144,7 +144,7 @@ class ModelConfig(Section):
     experiment: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{2,62}$")
     is_approval_needed: bool
     resources: Resources
-    schedule: Schedule
+    schedule: TrainingSchedule
     image: str = Field(pattern=r"^[a-z0-9][a-z0-9./:_@-]*$")
 
     @field_validator("table")

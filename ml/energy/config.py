@@ -40,7 +40,7 @@ TARGET_FEATURES = (
 """Built when training (ml/energy/features.py): the forecast hour's calendar, and loads of that hour on earlier days."""
 
 
-class Hyperparameters(Section):
+class PowerHyperparameters(Section):
     """One section per model type that the configuration can be switched to."""
 
     lightgbm: BoostedTrees | None = None
@@ -71,7 +71,7 @@ class PowerConfig(ModelConfig):
     interval: float = Field(gt=0, lt=1)
     split: RollingOrigin
     model_type: Literal["lightgbm", "xgboost", "random_forest", "linear"]
-    hyperparameters: Hyperparameters
+    hyperparameters: PowerHyperparameters
 
     @field_validator("table")
     @classmethod

@@ -73,7 +73,7 @@ class Transformer(Training):
         return self
 
 
-class Hyperparameters(Section):
+class TickHyperparameters(Section):
     """One section per model type that the configuration can be switched to."""
 
     gru: Recurrent | None = None
@@ -142,7 +142,7 @@ class TickConfig(ModelConfig):
     split: WalkForward
     backtest: Backtest
     model_type: Literal["gru", "lstm", "transformer", "random_forest", "lightgbm"]
-    hyperparameters: Hyperparameters
+    hyperparameters: TickHyperparameters
 
     @property
     def calendar(self) -> str:

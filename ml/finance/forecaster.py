@@ -53,7 +53,7 @@ def fit_scaling(windows: Windows, ends: Positions, targets: Floats) -> Scaling:
     return Scaling(tuple(seen.mean(axis=0).tolist()), tuple(scale.tolist()), target_scale, float(targets.mean()))
 
 
-class Learner(Protocol):
+class WindowLearner(Protocol):
     """What forecasts scaled targets of windows."""
 
     def predict(self, windows: Windows, ends: Positions) -> Floats:
@@ -85,7 +85,7 @@ class Forecaster:
     """Forecasts the log return over the next bars."""
 
     scaling: Scaling
-    learner: Learner
+    learner: WindowLearner
     length: int
 
     def naive(self) -> dict[str, float]:
@@ -105,7 +105,7 @@ def fit_forecaster(config: TickConfig, bars: Bars, ends: Positions, targets: Flo
     windows = Windows(scaling.apply(bars.features), config.window)
     scaled = np.clip(targets / scaling.target_scale, -CLIP, CLIP)
     chosen = config.chosen_hyperparameters()
-    learner: Learner
+    learner: WindowLearner
     if config.model_type in NETWORKS:
         learner = fit_network(
             config.model_type,
@@ -145,7 +145,7 @@ def load_forecaster(config: TickConfig, index: Mapping[str, Any], folder: Path) 
     values = index["scaling"]
     scaling = Scaling(tuple(values["centre"]), tuple(values["scale"]), values["target_scale"], values["target_mean"])
     path, model_type, length = folder / index["file"], index["model_type"], index["window"]
-    learner: Learner
+    learner: WindowLearner
     if model_type in NETWORKS:
         shape = (len(index["features"]), length)
         learner = load_network(model_type, path, shape, index["hyperparameters"], config.resources)

@@ -37,7 +37,7 @@ from ml.finance.features import MINUTE, Bars, columns_of, lay_out
 from ml.finance.forecaster import Forecaster, fit_forecaster, save_forecaster
 from ml.finance.plots import plot
 from ml.finance.scoring import examples_of, forecast_bars, table_of_forecasts
-from ml.finance.walk_forward import Fold, Splitter
+from ml.finance.walk_forward import Splitter, WalkForwardFold
 from ml.finance.windows import window_ends
 from ml.gold import RowFilter
 from ml.leakage import check_past_only, check_split
@@ -177,7 +177,7 @@ def as_examples(config: TickConfig, bars: Bars) -> Examples:
     return Examples(("has_window", *config.features), bars.ends(), bars.ends(config.horizon), features, ahead)
 
 
-def fit_fold(config: TickConfig, bars: Bars, fold: Fold, ahead: Floats, say: Say) -> Forecaster:
+def fit_fold(config: TickConfig, bars: Bars, fold: WalkForwardFold, ahead: Floats, say: Say) -> Forecaster:
     """Fit one forecaster on a fold's training part, after checking that its split lies in time."""
     check_split(spans(config, bars, fold.train, ahead), spans(config, bars, fold.test, ahead))
     return fit_forecaster(config, bars, fold.train, ahead[fold.train], say)
@@ -189,7 +189,9 @@ def spans(config: TickConfig, bars: Bars, chosen: Positions, ahead: Floats) -> E
     return Examples((), begins, bars.ends(config.horizon)[chosen], np.empty((len(chosen), 0)), ahead[chosen])
 
 
-def measure_fold(config: TickConfig, bars: Bars, fold: Fold, ahead: Floats, forecaster: Forecaster) -> dict[str, float]:
+def measure_fold(
+    config: TickConfig, bars: Bars, fold: WalkForwardFold, ahead: Floats, forecaster: Forecaster
+) -> dict[str, float]:
     """Measure a fold's test as the gate's test is measured."""
     is_inside = (bars.starts >= fold.begin) & (bars.starts < fold.end)
     found = forecast_bars(config, bars, forecaster)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 
-class Recurrent(nn.Module):  # type: ignore[misc]  # torch is not there when types are checked
+class RecurrentNetwork(nn.Module):  # type: ignore[misc]  # torch is not there when types are checked
     """A GRU or LSTM whose last state is weighed into one number."""
 
     def __init__(self, kind: str, features: int, hidden: int, layers: int, dropout: float) -> None:
@@ -56,7 +56,7 @@ def zero_head(width: int) -> nn.Linear:
 
 def recurrent(kind: str, features: int, length: int, chosen: Mapping[str, Any]) -> nn.Module:
     """Make a GRU or LSTM; it takes windows of any length."""
-    return Recurrent(kind, features, chosen["hidden"], chosen["layers"], chosen["dropout"])
+    return RecurrentNetwork(kind, features, chosen["hidden"], chosen["layers"], chosen["dropout"])
 
 
 def transformer(kind: str, features: int, length: int, chosen: Mapping[str, Any]) -> nn.Module:

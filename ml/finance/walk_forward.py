@@ -29,7 +29,7 @@ MINIMUM_EXAMPLES = 50
 
 
 @dataclass(frozen=True)
-class Fold:
+class WalkForwardFold:
     """Positions of the bars with training and test examples; the test is of the moments `[begin, end)`."""
 
     begin: np.datetime64
@@ -66,18 +66,18 @@ class Splitter:
         begin: np.datetime64 = days[-count].astype("datetime64[m]")
         return begin
 
-    def folds(self) -> list[Fold]:
+    def folds(self) -> list[WalkForwardFold]:
         """Return the folds before the test, each trained on all that lies before its own test."""
         grid = self.grid
         cut = int(np.searchsorted(grid, self.test_begin()))
         edges = np.linspace(int(cut * self.split.first_fold_ratio), cut, self.split.folds + 1).astype(int)
         return [self.fold(begin, end) for begin, end in pairwise(edges.tolist())]
 
-    def final(self) -> Fold:
+    def final(self) -> WalkForwardFold:
         """Return the fold whose test the gate looks at."""
         return self.fold(int(np.searchsorted(self.grid, self.test_begin())), len(self.grid))
 
-    def fold(self, begin: int, end: int) -> Fold:
+    def fold(self, begin: int, end: int) -> WalkForwardFold:
         """Split at positions of the grid.
 
         Raises:
@@ -95,4 +95,4 @@ class Splitter:
                 f"embargo; expected {MINIMUM_EXAMPLES} of each: more days, fewer folds or a larger first_fold_ratio"
             )
         after = grid[end] if end < len(grid) else grid[-1] + np.timedelta64(1, "m")
-        return Fold(grid[begin], after, train, test)
+        return WalkForwardFold(grid[begin], after, train, test)

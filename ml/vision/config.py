@@ -37,7 +37,7 @@ class ResNet(Training):
     widths: tuple[int, ...] = Field(min_length=2, max_length=8)
 
 
-class Hyperparameters(Section):
+class ImageHyperparameters(Section):
     """One section per model type that the configuration can be switched to."""
 
     small_cnn: SmallCnn | None = None
@@ -64,7 +64,7 @@ class ImageConfig(ModelConfig):
     """Share of each class of the train split that is held back: looked at during development, never learned from."""
     augmentation: Augmentation
     model_type: Literal["small_cnn", "resnet"]
-    hyperparameters: Hyperparameters
+    hyperparameters: ImageHyperparameters
     processes: int = Field(ge=1, le=64)
     """One per GPU, each with its share of every batch; the CPU is one."""
 
