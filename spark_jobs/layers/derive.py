@@ -24,7 +24,7 @@ from spark_jobs.engine.files import DataFile, Target, write_rows
 from spark_jobs.engine.kept import not_held, replace_slices
 from spark_jobs.engine.pieces import Counts, Piece, count_rows, cut_pieces, read_piece, rows_of_subjects
 from spark_jobs.engine.stage import Branch, spark_condition, stage_frame
-from spark_jobs.engine.tasks import deal_rows, map_in_tasks, rows_per_task
+from spark_jobs.engine.tasks import deal, map_in_tasks
 from spark_jobs.layers.gold import Inputs, Making
 
 State = TypeVar("State")
@@ -137,12 +137,17 @@ def by_state(
     return Making(stage, made_by=(transform, carry.read, *filter(None, [carry.survey])), read_state=carry.read)
 
 
-def cut_by_subject(counts: Counts, days: Sequence[date], cores: int, limit: int) -> list[Piece]:
-    """Cut days into one piece per group of subjects, whose days a task makes one after another."""
+def cut_by_subject(counts: Counts, days: Sequence[date], cores: int, least: int) -> list[Piece]:
+    """Cut days into one piece per group of subjects, whose days a task makes one after another.
+
+    A task holds one day at a time and each group reads every day's file, so that there are no more groups than cores,
+    and none for fewer rows than `least`.
+    """
     rows = rows_of_subjects(counts, days)
     if not rows:
         return []
-    return [Piece(tuple(days), subjects) for subjects in deal_rows(rows, rows_per_task(rows.values(), cores, limit))]
+    groups = deal(rows, min(len(rows), cores, sum(rows.values()) // least + 1))
+    return [Piece(tuple(days), tuple(sorted(group))) for group in groups]
 
 
 def survey_day(
